@@ -1,0 +1,11 @@
+//! Observed state: samples become verdicts.
+
+mod availability;
+mod observed;
+mod sample;
+mod step;
+
+pub use self::availability::{Availability, Hour, HourCount};
+pub use self::observed::{BackendHealth, LastSample, Observed};
+pub use self::sample::{Failure, Outcome, Sample, Vantage};
+pub use self::step::{Thresholds, Transition, Verdict, age, step};

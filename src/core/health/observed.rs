@@ -1,0 +1,51 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Availability, Outcome, Verdict};
+use crate::core::model::{BackendName, Generation, Timestamp};
+
+/// What probes say of all backends at one generation. A backend that is not in it is unknown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Which snapshot this is.
+    pub generation: Generation,
+    /// Health by backend.
+    pub backends: BTreeMap<BackendName, BackendHealth>,
+}
+
+impl Observed {
+    /// What is believed of a backend.
+    pub fn verdict(&self, backend: &BackendName) -> Verdict {
+        self.backends.get(backend).map_or(Verdict::Unknown, |health| health.verdict)
+    }
+}
+
+/// What is known of one backend.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendHealth {
+    /// What is believed.
+    pub verdict: Verdict,
+    /// Since when; none while it was never known.
+    pub since: Option<Timestamp>,
+    /// Passes in a row, up to now.
+    pub passes: u32,
+    /// Failures in a row, up to now.
+    pub fails: u32,
+    /// The newest sample.
+    pub last: Option<LastSample>,
+    /// Passes and failures of the last 24 hours.
+    pub availability: Availability,
+}
+
+/// The newest sample of a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastSample {
+    /// When the probe ended.
+    pub at: Timestamp,
+    /// How long it took.
+    pub latency: Duration,
+    /// What came of it.
+    pub outcome: Outcome,
+}

@@ -1,0 +1,77 @@
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::model::{BackendName, Timestamp};
+
+/// One result of one probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// The backend that was probed.
+    pub backend: BackendName,
+    /// From where.
+    pub vantage: Vantage,
+    /// When the probe ended.
+    pub at: Timestamp,
+    /// How long it took.
+    pub latency: Duration,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// From where a backend was probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vantage {
+    /// From the controller, over the path that the edge uses.
+    Controller,
+}
+
+/// What came of a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result", content = "failure")]
+pub enum Outcome {
+    /// As expected.
+    Pass,
+    /// Not as expected.
+    Fail(Failure),
+}
+
+impl Outcome {
+    /// True for [`Outcome::Pass`].
+    pub const fn is_pass(&self) -> bool {
+        matches!(self, Self::Pass)
+    }
+}
+
+/// Why a probe failed: a closed set, so that it can label a metric, with a little detail for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "detail")]
+pub enum Failure {
+    /// Nothing came within the probe's timeout.
+    Timeout,
+    /// The connection was refused, reset or had no route; the operating system's words.
+    Connect(String),
+    /// TLS could not be agreed on.
+    Tls(String),
+    /// An answer with a status that does not pass.
+    Status(u16),
+    /// An answer that is not HTTP, or that broke off.
+    Protocol(String),
+    /// The probe could not be made at all: a fault on the prober's side, such as no free socket.
+    Prober(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("timed out"),
+            Self::Connect(detail) => write!(f, "cannot connect: {detail}"),
+            Self::Tls(detail) => write!(f, "TLS failed: {detail}"),
+            Self::Status(status) => write!(f, "answered {status}"),
+            Self::Protocol(detail) => write!(f, "bad answer: {detail}"),
+            Self::Prober(detail) => write!(f, "not probed: {detail}"),
+        }
+    }
+}

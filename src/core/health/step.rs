@@ -1,0 +1,217 @@
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BackendHealth, LastSample, Outcome, Sample};
+use crate::core::inventory::Probe;
+use crate::core::model::{BackendName, Timestamp};
+
+/// What is believed of a backend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Not known (yet, or any more). Stays in rotation.
+    #[default]
+    Unknown,
+    /// Answers as expected.
+    Up,
+    /// Does not.
+    Down,
+}
+
+impl Verdict {
+    /// The verdict in lower case, as in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What it takes to change a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Passes in a row that bring a backend up.
+    pub rise: u32,
+    /// Failures in a row that take it down.
+    pub fall: u32,
+    /// Age at which a verdict without a new sample is no longer believed.
+    pub stale_after: Duration,
+}
+
+/// A verdict is stale when this many intervals (and a timeout each) have passed without a sample. Three: one lost to a
+/// scheduler's hiccup is nothing, three in a row mean that nobody is probing.
+const STALE_INTERVALS: u32 = 3;
+/// No verdict is stale sooner than this, however short the interval: a controller that is stopped for a moment must not
+/// forget what it knew.
+const STALE_FLOOR: Duration = Duration::from_secs(30);
+
+impl From<&Probe> for Thresholds {
+    fn from(probe: &Probe) -> Self {
+        let stale_after = (probe.interval + probe.timeout).saturating_mul(STALE_INTERVALS).max(STALE_FLOOR);
+        Self { rise: probe.rise, fall: probe.fall, stale_after }
+    }
+}
+
+/// A change of verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// The backend.
+    pub backend: BackendName,
+    /// When.
+    pub at: Timestamp,
+    /// What was believed before.
+    pub from: Verdict,
+    /// What is believed now.
+    pub to: Verdict,
+    /// Why, in words: `answered 503`, `2 passes in a row`, `no sample for 45s`.
+    pub reason: String,
+}
+
+/// Takes one sample into a backend's health: `rise` passes in a row bring it up, `fall` failures in a row take it down,
+/// and a single contrary sample starts the count again (HAProxy documentation, "rise" and "fall").
+///
+/// A sample that is not newer than the last one changes nothing: samples may arrive late, never twice.
+pub fn step(health: &mut BackendHealth, sample: &Sample, thresholds: Thresholds) -> Option<Transition> {
+    if health.last.as_ref().is_some_and(|last| sample.at < last.at) {
+        return None;
+    }
+    health.last = Some(LastSample { at: sample.at, latency: sample.latency, outcome: sample.outcome.clone() });
+    let (to, reason) = match &sample.outcome {
+        Outcome::Pass => {
+            health.fails = 0;
+            health.passes = health.passes.saturating_add(1);
+            let reached = health.passes >= thresholds.rise;
+            (reached.then_some(Verdict::Up)?, format!("{} passes in a row", health.passes))
+        }
+        Outcome::Fail(failure) => {
+            health.passes = 0;
+            health.fails = health.fails.saturating_add(1);
+            let reached = health.fails >= thresholds.fall;
+            (reached.then_some(Verdict::Down)?, failure.to_string())
+        }
+    };
+    turn(health, &sample.backend, sample.at, to, reason)
+}
+
+/// Forgets a verdict that is too old to be believed.
+pub fn age(
+    health: &mut BackendHealth,
+    backend: &BackendName,
+    now: Timestamp,
+    thresholds: Thresholds,
+) -> Option<Transition> {
+    let last = health.last.as_ref()?;
+    if health.verdict == Verdict::Unknown || now.since(last.at) < thresholds.stale_after {
+        return None;
+    }
+    let reason = format!("no sample for {}s", now.since(last.at).as_secs());
+    health.passes = 0;
+    health.fails = 0;
+    turn(health, backend, now, Verdict::Unknown, reason)
+}
+
+fn turn(
+    health: &mut BackendHealth,
+    backend: &BackendName,
+    at: Timestamp,
+    to: Verdict,
+    reason: String,
+) -> Option<Transition> {
+    let from = health.verdict;
+    if from == to {
+        return None;
+    }
+    health.verdict = to;
+    health.since = Some(at);
+    Some(Transition { backend: backend.clone(), at, from, to, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::health::{Failure, Vantage};
+
+    const THRESHOLDS: Thresholds = Thresholds { rise: 2, fall: 3, stale_after: Duration::from_secs(30) };
+
+    fn sample(second: i64, pass: bool) -> Sample {
+        Sample {
+            backend: "a".parse().expect("a name"),
+            vantage: Vantage::Controller,
+            at: Timestamp::from_unix_millis(second * 1000),
+            latency: Duration::from_millis(3),
+            outcome: if pass { Outcome::Pass } else { Outcome::Fail(Failure::Status(503)) },
+        }
+    }
+
+    /// Runs a history of `+` and `-`, one a second, and returns a verdict letter for each.
+    fn verdicts(history: &str) -> String {
+        let mut health = BackendHealth::default();
+        let letter = |(second, result)| {
+            step(&mut health, &sample(second, result == '+'), THRESHOLDS);
+            match health.verdict {
+                Verdict::Unknown => '?',
+                Verdict::Up => 'U',
+                Verdict::Down => 'D',
+            }
+        };
+        (0..).zip(history.chars()).map(letter).collect()
+    }
+
+    #[test]
+    fn rise_and_fall_count_in_a_row() {
+        for (history, expected) in [
+            ("++", "?U"),
+            ("---", "??D"),
+            ("+-+-", "????"),
+            ("++--+", "?UUUU"),
+            ("++---", "?UUUD"),
+            ("---++", "??DDU"),
+            ("---+-+-++", "??DDDDDDU"),
+            ("++--+--+---", "?UUUUUUUUUD"),
+        ] {
+            assert_eq!(verdicts(history), expected, "{history}");
+        }
+    }
+
+    #[test]
+    fn a_transition_says_why() {
+        let mut health = BackendHealth::default();
+        let transitions: Vec<_> =
+            (0..5).filter_map(|second| step(&mut health, &sample(second, false), THRESHOLDS)).collect();
+        assert_eq!(transitions.len(), 1);
+        assert_eq!(transitions[0].reason, "answered 503");
+        assert_eq!((transitions[0].from, transitions[0].to), (Verdict::Unknown, Verdict::Down));
+        assert_eq!(health.since, Some(transitions[0].at));
+    }
+
+    #[test]
+    fn late_samples_change_nothing() {
+        let mut health = BackendHealth::default();
+        step(&mut health, &sample(10, true), THRESHOLDS);
+        let before = health.clone();
+        assert_eq!(step(&mut health, &sample(9, false), THRESHOLDS), None);
+        assert_eq!(health, before);
+    }
+
+    #[test]
+    fn verdicts_age_out() {
+        let mut health = BackendHealth::default();
+        step(&mut health, &sample(0, true), THRESHOLDS);
+        step(&mut health, &sample(1, true), THRESHOLDS);
+        let name = "a".parse().expect("a name");
+        assert_eq!(age(&mut health, &name, Timestamp::from_unix_millis(30_999), THRESHOLDS), None);
+        let transition = age(&mut health, &name, Timestamp::from_unix_millis(31_000), THRESHOLDS).expect("too old");
+        assert_eq!((transition.from, transition.to), (Verdict::Up, Verdict::Unknown));
+        assert_eq!(age(&mut health, &name, Timestamp::from_unix_millis(99_000), THRESHOLDS), None);
+    }
+}

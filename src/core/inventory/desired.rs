@@ -1,0 +1,212 @@
+//! Desired state: what an inventory means, once nothing is wrong with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::doc::StatusRange;
+use crate::core::model::{
+    AdminAddress, BackendName, EdgeName, Email, Hostname, Listener, PathPrefix, Port, RequestPath, Revision,
+    ServiceName, SiteName, Tag,
+};
+
+/// Everything an inventory declares at one revision. Every name that is referred to exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// The revision it was read from.
+    pub revision: Revision,
+    /// Sites by name.
+    pub sites: BTreeMap<SiteName, Arc<Site>>,
+    /// Services by name.
+    pub services: BTreeMap<ServiceName, Arc<Service>>,
+    /// Backends by name. Their names are unique in the whole inventory.
+    pub backends: BTreeMap<BackendName, Arc<Backend>>,
+    /// Edges by name.
+    pub edges: BTreeMap<EdgeName, Arc<Edge>>,
+}
+
+/// A place that can be cut off as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Unique name.
+    pub name: SiteName,
+    /// For people.
+    pub description: Option<String>,
+    /// Networks of the site.
+    pub subnets: Vec<IpNet>,
+    /// Free labels.
+    pub tags: BTreeSet<Tag>,
+}
+
+/// A public endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Unique name.
+    pub name: ServiceName,
+    /// For people.
+    pub description: Option<String>,
+    /// Host names, sorted, at least one.
+    pub domains: Vec<Hostname>,
+    /// Path prefixes, sorted, at least one; `/` alone is everything.
+    pub paths: Vec<PathPrefix>,
+    /// The probe that its backends inherit.
+    pub probe: Probe,
+    /// How backends are chosen.
+    pub routing: Routing,
+    /// How edges speak with backends.
+    pub upstream: UpstreamProtocol,
+    /// How long edges wait.
+    pub timeouts: Timeouts,
+    /// Free labels.
+    pub tags: BTreeSet<Tag>,
+}
+
+/// An instance of a service at a site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// Unique name.
+    pub name: BackendName,
+    /// The service it is an instance of.
+    pub service: ServiceName,
+    /// Where it runs.
+    pub site: SiteName,
+    /// IP address that edges dial.
+    pub addr: IpAddr,
+    /// TCP port that edges dial.
+    pub port: Port,
+    /// The service's probe, with this backend's own path where it says one.
+    pub probe: Probe,
+    /// Share of the traffic; 0 is none.
+    pub weight: u16,
+    /// Free labels.
+    pub tags: BTreeSet<Tag>,
+    /// Whether it takes traffic.
+    pub state: BackendState,
+    /// How it came into the inventory.
+    pub origin: Origin,
+}
+
+impl Backend {
+    /// The address that edges dial: the *upstream*.
+    pub fn upstream(&self) -> SocketAddr {
+        SocketAddr::new(self.addr, self.port.get())
+    }
+}
+
+/// Whether a backend takes traffic by its owner's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BackendState {
+    /// Takes traffic.
+    Active,
+    /// Takes no new request; still probed.
+    Drain,
+    /// Not routed and not probed.
+    Disabled,
+}
+
+/// How a backend came into the inventory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// Somebody committed it.
+    Declared,
+}
+
+/// How a backend is probed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// What is tried.
+    pub kind: ProbeKind,
+    /// Time between two probes.
+    pub interval: Duration,
+    /// Time that a whole probe may take; at most `interval`.
+    pub timeout: Duration,
+    /// Passes in a row that bring the backend up; at least 1.
+    pub rise: u32,
+    /// Failures in a row that take it down; at least 1.
+    pub fall: u32,
+}
+
+/// What a probe tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeKind {
+    /// A GET request over the service's upstream protocol.
+    Http {
+        /// Path and query.
+        path: RequestPath,
+        /// Value of the `Host` header (and the TLS server name): the service's first domain without a wildcard.
+        host: Option<Hostname>,
+        /// TLS settings, where the upstream speaks HTTPS.
+        tls: Option<UpstreamTls>,
+        /// Statuses that pass; at least one range.
+        expect: Vec<StatusRange>,
+    },
+    /// A TCP connection.
+    Tcp,
+}
+
+/// How edges speak with the backends of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https(UpstreamTls),
+}
+
+/// TLS towards backends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The name that certificates must carry.
+    pub server_name: Option<Hostname>,
+    /// False takes any certificate.
+    pub verify: bool,
+}
+
+/// How the backends of a service are chosen. One policy today; it is an enum so that the next ones do not compile until
+/// every place that decides has heard of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Routing {
+    /// All backends that are not down share the traffic by weight; when all are down, all are tried.
+    Spread,
+}
+
+/// How long edges wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection to a backend.
+    pub dial: Duration,
+    /// For the first byte of an answer.
+    pub response: Option<Duration>,
+    /// That an upgraded connection outlives a configuration change.
+    pub stream_close: Duration,
+}
+
+/// A Caddy that plans are applied to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// Unique name.
+    pub name: EdgeName,
+    /// Its admin API.
+    pub admin: AdminAddress,
+    /// Where it listens, sorted, at least one.
+    pub listen: Vec<Listener>,
+    /// Where certificates come from.
+    pub tls: Tls,
+}
+
+/// Where an edge's certificates come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// A public authority, by ACME.
+    Acme {
+        /// Account address.
+        email: Email,
+    },
+    /// Caddy's local authority.
+    Internal,
+    /// No TLS on any listener.
+    Off,
+}

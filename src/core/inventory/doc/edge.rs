@@ -1,0 +1,49 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::core::model::{AdminAddress, EdgeName, Email, Listener};
+
+/// An edge: a Caddy that serves the public, which bascule configures through Caddy's admin API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Bascule edge", extend("examples" = [{
+    "name": "ovh", "admin": "http://127.0.0.1:2019", "listen": [":443", ":80"],
+    "tls": {"mode": "acme", "email": "ops@acecinema.fr"},
+}]))]
+pub struct EdgeDoc {
+    /// Unique name of the edge.
+    pub name: EdgeName,
+    /// Where Caddy's admin API is: `http://HOST:PORT` or `unix/` and an absolute path.
+    pub admin: AdminAddress,
+    /// Addresses that the edge listens on. Port 80 speaks plain HTTP and every other port HTTPS, unless the address
+    /// begins with `http://` or `https://`.
+    #[schemars(length(min = 1))]
+    pub listen: Vec<Listener>,
+    /// Certificates.
+    pub tls: TlsDoc,
+}
+
+/// Where certificates come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct TlsDoc {
+    /// Who issues the certificates.
+    pub mode: TlsModeDoc,
+    /// Account address for the certificate authority. Needed with `mode: acme`, an error with every other mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+}
+
+/// Who issues certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum TlsModeDoc {
+    /// A public authority, by ACME. Plain HTTP is redirected to HTTPS.
+    Acme,
+    /// Caddy's own local authority. Plain HTTP is redirected to HTTPS.
+    Internal,
+    /// Nobody: plain HTTP on every listener.
+    Off,
+}

@@ -1,0 +1,393 @@
+//! Where things listen and are reached.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+
+use super::text::text_type;
+
+/// A TCP port, never zero.
+pub type Port = NonZeroU16;
+
+/// The port that plain HTTP uses when none is named.
+pub const HTTP_PORT: u16 = 80;
+/// The port that HTTPS uses when none is named.
+pub const HTTPS_PORT: u16 = 443;
+/// Where Caddy's admin API listens unless it is told otherwise (Caddy documentation, "API").
+pub const CADDY_ADMIN_PORT: u16 = 2019;
+
+/// How bascule reaches a Caddy's admin API.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AdminAddress {
+    /// `http://127.0.0.1:2019`: host (a name or an IP address, IPv6 in brackets) and port.
+    Tcp {
+        /// Host as it stands in a URL.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// `unix//run/caddy/admin.sock`: an absolute path.
+    Unix(PathBuf),
+}
+
+impl AdminAddress {
+    fn parse(text: &str) -> Option<Self> {
+        if has_braces_or_blanks(text) {
+            return None;
+        }
+        if let Some(path) = text.strip_prefix("unix/") {
+            let path = Path::new(path);
+            return (path.is_absolute() && path.file_name().is_some()).then(|| Self::Unix(path.to_owned()));
+        }
+        let url = url::Url::parse(text).ok()?;
+        let bare = url.scheme() == "http"
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none();
+        let host = url.host_str().filter(|host| !host.is_empty())?;
+        bare.then(|| Self::Tcp { host: host.to_owned(), port: url.port().unwrap_or(HTTP_PORT) })
+    }
+
+    /// The port, where the address has one.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp { port, .. } => Some(*port),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for AdminAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix/{}", path.display()),
+        }
+    }
+}
+
+text_type!(
+    AdminAddress,
+    name: "AdminAddress",
+    expected: "an admin address such as `http://127.0.0.1:2019` or `unix//run/caddy/admin.sock`",
+    pattern: r"^(http://[^\s{}/?#@]+/?|unix//[^\s{}]+)$",
+    examples: ["http://127.0.0.1:2019", "unix//run/caddy/admin.sock"]
+);
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme as it stands in a URL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// An address that an edge listens on: `:443`, `10.0.0.1:443`, `[::1]:8443`, `http://:8080`.
+///
+/// Without a scheme, port 80 is plain HTTP and every other port is HTTPS (or plain HTTP too, where the edge's
+/// `tls.mode` is `off`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Listener {
+    scheme: Option<Scheme>,
+    /// None is every address of the machine.
+    host: Option<IpAddr>,
+    port: Port,
+}
+
+impl Listener {
+    fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (Some(Scheme::Http), rest),
+            Some(("https", rest)) => (Some(Scheme::Https), rest),
+            Some(_) => return None,
+            None => (None, text),
+        };
+        if let Some(port) = rest.strip_prefix(':') {
+            return Some(Self { scheme, host: None, port: parse_port(port)? });
+        }
+        let address: SocketAddr = rest.parse().ok()?;
+        Some(Self { scheme, host: Some(address.ip()), port: Port::new(address.port())? })
+    }
+
+    /// What this listener speaks on an edge that terminates TLS.
+    pub fn scheme(&self) -> Scheme {
+        match self.scheme {
+            Some(scheme) => scheme,
+            None if self.port.get() == HTTP_PORT => Scheme::Http,
+            None => Scheme::Https,
+        }
+    }
+
+    /// True where `https://` is written out, so that `tls.mode: off` contradicts it.
+    pub fn demands_tls(&self) -> bool {
+        self.scheme == Some(Scheme::Https)
+    }
+
+    /// The address to bind; none is every address of the machine.
+    pub fn host(&self) -> Option<IpAddr> {
+        self.host
+    }
+
+    /// The port to bind.
+    pub fn port(&self) -> Port {
+        self.port
+    }
+
+    /// The address in Caddy's form: `:443`, `10.0.0.1:443`, `[::1]:443`.
+    pub fn caddy_address(&self) -> String {
+        match self.host {
+            Some(host) => SocketAddr::new(host, self.port.get()).to_string(),
+            None => format!(":{}", self.port),
+        }
+    }
+}
+
+/// A port written without sign or leading zero: one number, one spelling.
+fn parse_port(text: &str) -> Option<Port> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| plain)
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(scheme) = self.scheme {
+            write!(f, "{}://", scheme.as_str())?;
+        }
+        f.write_str(&self.caddy_address())
+    }
+}
+
+text_type!(
+    Listener,
+    name: "Listener",
+    expected: "an address to listen on such as `:443`, `10.0.0.1:443` or `http://:8080`",
+    pattern: r"^(https?://)?([0-9.]+|\[[0-9a-fA-F:.]+\])?:[1-9][0-9]{0,4}$",
+    examples: [":443", "http://:8080", "10.0.0.1:443"]
+);
+
+/// The part of a URL's path that a service answers: `/api` is `/api` and everything below it; `/` is everything.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PathPrefix(String);
+
+impl PathPrefix {
+    /// `/`: every path.
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let trimmed = text.strip_suffix("/*").or_else(|| text.strip_suffix('/')).unwrap_or(text);
+        if trimmed.is_empty() {
+            return text.starts_with('/').then(Self::root);
+        }
+        let segments_are_good = trimmed.strip_prefix('/')?.split('/').all(|segment| {
+            // RFC 3986 pchar, less the characters that mean something to Caddy's path matcher (`*`, `%`).
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,;=:@".contains(&byte);
+            !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(is_plain)
+        });
+        segments_are_good.then(|| Self(trimmed.to_owned()))
+    }
+
+    /// The prefix without a trailing slash; `/` alone for everything.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// True for `/`.
+    pub fn is_root(&self) -> bool {
+        self.0 == "/"
+    }
+}
+
+impl fmt::Display for PathPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_type!(
+    PathPrefix,
+    name: "PathPrefix",
+    expected: "a path prefix such as `/api`, of plain URL characters",
+    pattern: r"^/([A-Za-z0-9._~!$&'()+,;=:@-]+(/[A-Za-z0-9._~!$&'()+,;=:@-]+)*)?(/\*?)?$",
+    examples: ["/", "/api"]
+);
+
+/// A path with an optional query, as a probe asks for it: `/health?full=1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestPath(String);
+
+impl RequestPath {
+    /// `/`.
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte);
+        let good = text.starts_with('/') && !text.starts_with("//") && text.bytes().all(is_plain);
+        good.then(|| Self(text.to_owned()))
+    }
+
+    /// Path and query as sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_type!(
+    RequestPath,
+    name: "RequestPath",
+    expected: "a request path such as `/health`, of plain URL characters",
+    pattern: r"^/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*$",
+    examples: ["/health"]
+);
+
+/// An e-mail address, as far as an ACME account needs one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(String);
+
+impl Email {
+    fn parse(text: &str) -> Option<Self> {
+        let (local, domain) = text.split_once('@')?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._+".contains(&byte);
+        let good = !local.is_empty()
+            && local.bytes().all(is_plain)
+            && domain.parse::<super::Hostname>().is_ok_and(|name| !name.is_wildcard());
+        good.then(|| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_type!(
+    Email,
+    name: "Email",
+    expected: "an e-mail address such as `ops@acecinema.fr`",
+    pattern: r"^[A-Za-z0-9._+-]+@[^\s/:@{}*?#%\\]+$",
+    examples: ["ops@acecinema.fr"]
+);
+
+fn has_braces_or_blanks(text: &str) -> bool {
+    text.contains(|c: char| matches!(c, '{' | '}') || c.is_whitespace() || c.is_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parses and prints again: the canonical form, or none where the text is refused.
+    fn canonical<T: std::str::FromStr + ToString>(text: &str) -> Option<String> {
+        text.parse::<T>().ok().map(|value| value.to_string())
+    }
+
+    #[test]
+    fn admin_addresses() {
+        for (text, expected) in [
+            ("http://127.0.0.1:2019", Some("http://127.0.0.1:2019")),
+            ("http://[::1]:2019/", Some("http://[::1]:2019")),
+            ("http://caddy:2019", Some("http://caddy:2019")),
+            ("unix//run/caddy/admin.sock", Some("unix//run/caddy/admin.sock")),
+            ("unix/run/caddy.sock", None),
+            ("https://127.0.0.1:2019", None),
+            ("http://user:secret@127.0.0.1:2019", None),
+            ("http://127.0.0.1:2019/config/", None),
+            ("127.0.0.1:2019", None),
+            ("http://{env.ADMIN}:2019", None),
+        ] {
+            assert_eq!(canonical::<AdminAddress>(text).as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn listeners() {
+        for (text, expected) in [
+            (":443", Some((Scheme::Https, ":443"))),
+            (":80", Some((Scheme::Http, ":80"))),
+            ("http://:8080", Some((Scheme::Http, ":8080"))),
+            ("https://:80", Some((Scheme::Https, ":80"))),
+            ("127.0.0.1:8443", Some((Scheme::Https, "127.0.0.1:8443"))),
+            ("[::1]:8443", Some((Scheme::Https, "[::1]:8443"))),
+            (":0", None),
+            (":65536", None),
+            (":+80", None),
+            (":080", None),
+            ("443", None),
+            ("tcp://:80", None),
+            ("localhost:80", None),
+        ] {
+            let parsed = text.parse::<Listener>().ok();
+            assert_eq!(
+                parsed.map(|it| (it.scheme(), it.caddy_address())),
+                expected.map(|(s, a)| (s, a.to_owned())),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn path_prefixes_have_one_form() {
+        for (text, expected) in [
+            ("/", Some("/")),
+            ("/*", Some("/")),
+            ("/api", Some("/api")),
+            ("/api/", Some("/api")),
+            ("/api/*", Some("/api")),
+            ("/api/v1", Some("/api/v1")),
+            ("api", None),
+            ("/api//v1", None),
+            ("/a/../b", None),
+            ("/{env.X}", None),
+            ("/a*b", None),
+            ("", None),
+        ] {
+            assert_eq!(canonical::<PathPrefix>(text).as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn request_paths_and_emails() {
+        for (text, good) in [
+            ("/health", true),
+            ("/h?x=1&y=%20", true),
+            ("//evil", false),
+            ("health", false),
+            ("/{file./etc/passwd}", false),
+        ] {
+            assert_eq!(canonical::<RequestPath>(text).is_some(), good, "{text:?}");
+        }
+        for (text, good) in [
+            ("ops@acecinema.fr", true),
+            ("ops", false),
+            ("@acecinema.fr", false),
+            ("a@b@c", false),
+            ("{env.X}@a.fr", false),
+        ] {
+            assert_eq!(canonical::<Email>(text).is_some(), good, "{text:?}");
+        }
+    }
+}

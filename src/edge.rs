@@ -1,0 +1,1 @@
+//! Edges: reading and replacing the configuration of a Caddy.

@@ -1,0 +1,7 @@
+//! Bascule: a GitOps failover control plane for Caddy.
+
+pub mod core;
+pub mod edge;
+pub mod git;
+pub mod probe;
+pub mod store;

@@ -1,0 +1,1 @@
+//! Probing: when each backend is asked, and how.

@@ -1,0 +1,1 @@
+//! The state file: what must survive a restart, in one SQLite database.

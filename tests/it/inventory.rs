@@ -1,0 +1,1 @@
+//! See `src/core/inventory.rs`.

@@ -1,0 +1,8 @@
+//! The one integration binary: a module for each part, `support` for what several need.
+
+mod edge;
+mod git;
+mod inventory;
+mod probe;
+mod store;
+mod support;

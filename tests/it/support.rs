@@ -1,0 +1,1 @@
+//! What several tests need: real programs, scratch folders, waiting with a deadline.
