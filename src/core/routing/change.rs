@@ -1,0 +1,126 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::{Effective, EffectiveService, Member, Role};
+use crate::core::model::{BackendName, ServiceName};
+
+/// How one service differs between two plans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The service.
+    pub service: ServiceName,
+    /// What differs.
+    pub detail: Detail,
+}
+
+/// What differs of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detail {
+    /// It is new, with so many backends in rotation.
+    ServiceAdded(usize),
+    /// It is gone.
+    ServiceRemoved,
+    /// Its domains, paths, probe, timeouts or protocol differ.
+    SettingsChanged,
+    /// A backend begins to get traffic.
+    UpstreamAdded(BackendName, SocketAddr),
+    /// A backend gets no more traffic, and why.
+    UpstreamRemoved(BackendName, SocketAddr, String),
+    /// A backend is dialed elsewhere than before.
+    UpstreamMoved(BackendName, SocketAddr, SocketAddr),
+    /// A backend's weight differs: before, after.
+    WeightChanged(BackendName, u16, u16),
+    /// A backend is kept in rotation only since all are down, or no longer only for that.
+    LastResort(BackendName, Role),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let service = &self.service;
+        match &self.detail {
+            Detail::ServiceAdded(upstreams) => write!(f, "service {service}: added with {upstreams} in rotation"),
+            Detail::ServiceRemoved => write!(f, "service {service}: removed"),
+            Detail::SettingsChanged => write!(f, "service {service}: settings changed"),
+            Detail::UpstreamAdded(name, at) => write!(f, "service {service}: {name} ({at}) enters rotation"),
+            Detail::UpstreamRemoved(name, at, why) => {
+                write!(f, "service {service}: {name} ({at}) leaves rotation: {why}")
+            }
+            Detail::UpstreamMoved(name, from, to) => write!(f, "service {service}: {name} moves from {from} to {to}"),
+            Detail::WeightChanged(name, from, to) => {
+                write!(f, "service {service}: weight of {name} from {from} to {to}")
+            }
+            Detail::LastResort(name, Role::LastResort) => {
+                write!(f, "service {service}: {name} is down and stays in rotation, as all are")
+            }
+            Detail::LastResort(name, _) => write!(f, "service {service}: {name} is no longer a last resort"),
+        }
+    }
+}
+
+/// Compares two plans' outcomes, service by service, in the order of names.
+pub(super) fn between(before: &Effective, after: &Effective) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut push = |service: &ServiceName, detail| changes.push(Change { service: service.clone(), detail });
+    for (name, service) in &before.services {
+        match after.services.get(name) {
+            None => push(name, Detail::ServiceRemoved),
+            Some(newer) => of_service(service, newer).into_iter().for_each(|detail| push(name, detail)),
+        }
+    }
+    for (name, service) in &after.services {
+        if !before.services.contains_key(name) {
+            push(name, Detail::ServiceAdded(service.in_rotation().count()));
+        }
+    }
+    changes.sort_by(|a, b| a.service.cmp(&b.service));
+    changes
+}
+
+fn of_service(before: &EffectiveService, after: &EffectiveService) -> Vec<Detail> {
+    if before == after {
+        return Vec::new();
+    }
+    let mut details = Vec::new();
+    if before.service != after.service {
+        details.push(Detail::SettingsChanged);
+    }
+    let (old, new) = (by_name(before), by_name(after));
+    for (name, member) in &old {
+        if !new.contains_key(name) && member.role.gets_traffic() {
+            details.push(Detail::UpstreamRemoved((*name).clone(), member.backend.upstream(), "removed".to_owned()));
+        }
+    }
+    for (name, member) in &new {
+        details.extend(of_member(old.get(name).copied(), member));
+    }
+    details
+}
+
+fn by_name(service: &EffectiveService) -> BTreeMap<&BackendName, &Member> {
+    service.members.iter().map(|member| (&member.backend.name, member)).collect()
+}
+
+fn of_member(before: Option<&Member>, after: &Member) -> Vec<Detail> {
+    let backend = &after.backend;
+    let (name, upstream) = (backend.name.clone(), backend.upstream());
+    let was_in = before.filter(|member| member.role.gets_traffic());
+    match (was_in, after.role) {
+        (None, Role::Out(_)) => Vec::new(),
+        (None, Role::InRotation | Role::LastResort) => vec![Detail::UpstreamAdded(name, upstream)],
+        (Some(_), Role::Out(why)) => vec![Detail::UpstreamRemoved(name, upstream, why.to_string())],
+        (Some(member), role) => {
+            let mut details = Vec::new();
+            if member.backend.upstream() != upstream {
+                details.push(Detail::UpstreamMoved(name.clone(), member.backend.upstream(), upstream));
+            }
+            if member.backend.weight != backend.weight {
+                details.push(Detail::WeightChanged(name.clone(), member.backend.weight, backend.weight));
+            }
+            if member.role != role {
+                details.push(Detail::LastResort(name, role));
+            }
+            details
+        }
+    }
+}

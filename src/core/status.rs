@@ -1,0 +1,11 @@
+//! The one view of the whole that text, JSON and (later) HTML show.
+
+mod dto;
+mod text;
+mod view;
+
+pub use self::dto::{
+    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RevisionDto, ServiceDto, SiteDto, StatusDto,
+};
+pub use self::text::{Paint, text};
+pub use self::view::{Applied, EdgeReport, Fault, Inputs, view};

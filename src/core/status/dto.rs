@@ -1,0 +1,187 @@
+use serde::{Deserialize, Serialize};
+
+use crate::core::model::Timestamp;
+
+/// The answer of `GET /v1/status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusDto {
+    /// Version of bascule.
+    pub version: String,
+    /// When this view was made.
+    pub at: Timestamp,
+    /// True once a revision is served and every edge has been configured or tried.
+    pub ready: bool,
+    /// The revision that is served; none before the first good one.
+    pub revision: Option<RevisionDto>,
+    /// Counter of observed snapshots.
+    pub generation: u64,
+    /// When the source was last read with success.
+    pub fetched_at: Option<Timestamp>,
+    /// What is wrong now, worst first.
+    pub faults: Vec<FaultDto>,
+    /// Sites by name.
+    pub sites: Vec<SiteDto>,
+    /// Services by name.
+    pub services: Vec<ServiceDto>,
+    /// Edges by name.
+    pub edges: Vec<EdgeDto>,
+}
+
+/// A revision of the inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionDto {
+    /// Commit id.
+    pub id: String,
+    /// Who wrote it.
+    pub author: String,
+    /// First line of its message.
+    pub subject: String,
+    /// When it was committed.
+    pub committed_at: Timestamp,
+}
+
+/// Something that is wrong now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultDto {
+    /// What it is about: `source`, `inventory`, `edge ovh`, `service api`.
+    pub scope: String,
+    /// What is wrong, and what goes on all the same.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// How long, in seconds.
+    pub age_seconds: u64,
+    /// More lines, such as every diagnostic of a refused revision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
+}
+
+/// A site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteDto {
+    /// Name.
+    pub name: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Networks.
+    pub subnets: Vec<String>,
+    /// How many backends are here.
+    pub backends: usize,
+    /// How many of them are up.
+    pub up: usize,
+    /// How many of them are down.
+    pub down: usize,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceDto {
+    /// Name.
+    pub name: String,
+    /// Host names.
+    pub domains: Vec<String>,
+    /// Path prefixes.
+    pub paths: Vec<String>,
+    /// `full`, `degraded`, `all_down` or `nothing`.
+    pub serving: String,
+    /// Its backends.
+    pub backends: Vec<BackendDto>,
+}
+
+/// A backend.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackendDto {
+    /// Name.
+    pub name: String,
+    /// Site.
+    pub site: String,
+    /// Address that edges dial.
+    pub upstream: String,
+    /// `up`, `down` or `unknown`.
+    pub verdict: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// True when it gets traffic.
+    pub in_rotation: bool,
+    /// Why (not), where there is something to say.
+    pub reason: Option<String>,
+    /// Declared weight.
+    pub weight: u16,
+    /// Passes in a row.
+    pub passes: u32,
+    /// Failures in a row.
+    pub fails: u32,
+    /// The newest sample.
+    pub last: Option<LastSampleDto>,
+    /// Share of passed probes in the last 24 hours, from 0 to 1.
+    pub availability: Option<f64>,
+}
+
+/// A sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastSampleDto {
+    /// When the probe ended.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub latency_ms: f64,
+    /// Why it failed; none when it passed.
+    pub failure: Option<String>,
+}
+
+/// An edge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeDto {
+    /// Name.
+    pub name: String,
+    /// Admin address.
+    pub admin: String,
+    /// How it stands.
+    pub state: EdgeState,
+    /// Digest of what it should run.
+    pub rendered: Option<String>,
+    /// What it was last seen to run.
+    pub applied: Option<AppliedDto>,
+    /// Configurations sent since bascule started.
+    pub pushes: u64,
+    /// Times that it was found to run something nobody committed.
+    pub drifts: u64,
+}
+
+/// What an edge was last seen to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedDto {
+    /// Digest.
+    pub digest: String,
+    /// Revision it was rendered from.
+    pub revision: String,
+    /// When it was confirmed last.
+    pub at: Timestamp,
+}
+
+/// How an edge stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EdgeState {
+    /// Nothing has been tried yet.
+    #[default]
+    Pending,
+    /// It runs what it should.
+    InSync,
+    /// It refused what it should run; nothing is sent until something changes.
+    Stalled,
+    /// It could not be reached or did not do as asked; it is tried again.
+    Retrying,
+}
+
+impl EdgeState {
+    /// The state as in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::InSync => "in_sync",
+            Self::Stalled => "stalled",
+            Self::Retrying => "retrying",
+        }
+    }
+}

@@ -1,0 +1,138 @@
+use std::fmt::Write as _;
+
+use super::{BackendDto, EdgeState, StatusDto};
+use crate::core::model::Timestamp;
+
+/// Whether text may carry terminal colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// Plain text.
+    Plain,
+    /// ANSI colours.
+    Colour,
+}
+
+impl Paint {
+    fn good(self, text: &str) -> String {
+        self.wrap(text, "32")
+    }
+
+    fn bad(self, text: &str) -> String {
+        self.wrap(text, "31")
+    }
+
+    fn doubtful(self, text: &str) -> String {
+        self.wrap(text, "33")
+    }
+
+    fn wrap(self, text: &str, code: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Colour => format!("\x1b[{code}m{text}\x1b[0m"),
+        }
+    }
+}
+
+/// Shows a status to people: what is wrong first, then edges, services with their backends, sites.
+pub fn text(status: &StatusDto, paint: Paint) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_text(&mut out, status, paint);
+    out
+}
+
+fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::Result {
+    let now = status.at;
+    match &status.revision {
+        Some(revision) => {
+            let short = revision.id.get(..12).unwrap_or(&revision.id);
+            write!(out, "revision {short}")?;
+            if !revision.subject.is_empty() {
+                write!(out, "  {} ({})", revision.subject, revision.author)?;
+            }
+            writeln!(out)?;
+        }
+        None => writeln!(out, "revision {}", paint.doubtful("none yet"))?,
+    }
+    for fault in &status.faults {
+        let age = age(now, Some(fault.since));
+        writeln!(out, "{} {}: {} (for {age})", paint.bad("fault"), fault.scope, fault.message)?;
+        for line in &fault.details {
+            writeln!(out, "      {line}")?;
+        }
+    }
+    for edge in &status.edges {
+        let state = match edge.state {
+            EdgeState::InSync => paint.good("in sync"),
+            EdgeState::Stalled => paint.bad("stalled"),
+            EdgeState::Pending => paint.doubtful("pending"),
+            EdgeState::Retrying => paint.doubtful("retrying"),
+        };
+        write!(out, "\nedge {}  {state}  {}", edge.name, edge.admin)?;
+        if let Some(applied) = &edge.applied {
+            let digest = applied.digest.get(..12).unwrap_or(&applied.digest);
+            write!(out, "  runs {digest}, seen {} ago", age(now, Some(applied.at)))?;
+        }
+        writeln!(out, "  {} pushes, {} drifts", edge.pushes, edge.drifts)?;
+    }
+    for service in &status.services {
+        let serving = match service.serving.as_str() {
+            "full" => paint.good("full"),
+            "degraded" => paint.doubtful("degraded"),
+            other => paint.bad(&other.replace('_', " ")),
+        };
+        writeln!(out, "\nservice {}  {serving}  {}", service.name, service.domains.join(", "))?;
+        for backend in &service.backends {
+            write_backend(out, backend, now, paint)?;
+        }
+    }
+    if !status.sites.is_empty() {
+        writeln!(out)?;
+    }
+    for site in &status.sites {
+        writeln!(out, "site {}  {} of {} up, {} down", site.name, site.up, site.backends, site.down)?;
+    }
+    Ok(())
+}
+
+fn write_backend(out: &mut String, backend: &BackendDto, now: Timestamp, paint: Paint) -> std::fmt::Result {
+    // Padded before it is painted: the width must not count colour codes.
+    let verdict = format!("{:7}", backend.verdict);
+    let verdict = match backend.verdict.as_str() {
+        "up" => paint.good(&verdict),
+        "down" => paint.bad(&verdict),
+        _ => paint.doubtful(&verdict),
+    };
+    let rotation = if backend.in_rotation { "in " } else { "out" };
+    write!(out, "  {rotation} {verdict} {:24} {:21} {}", backend.name, backend.upstream, backend.site)?;
+    if backend.weight != 1 {
+        write!(out, "  weight {}", backend.weight)?;
+    }
+    if backend.since.is_some() {
+        write!(out, "  for {}", age(now, backend.since))?;
+    }
+    if let Some(last) = &backend.last {
+        match &last.failure {
+            Some(failure) => write!(out, "  {failure}")?,
+            None => write!(out, "  {:.1} ms", last.latency_ms)?,
+        }
+    }
+    if let Some(availability) = backend.availability {
+        write!(out, "  {:.1} %", availability * 100.0)?;
+    }
+    if let Some(reason) = &backend.reason {
+        write!(out, "  ({reason})")?;
+    }
+    writeln!(out)
+}
+
+/// An age in its largest unit: people compare, they do not calculate.
+fn age(now: Timestamp, since: Option<Timestamp>) -> String {
+    let seconds = since.map_or(0, |since| now.since(since).as_secs());
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7_199 => format!("{}m", seconds / 60),
+        7_200..=172_799 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}

@@ -1,0 +1,211 @@
+use std::collections::BTreeMap;
+
+use super::{
+    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RevisionDto, ServiceDto, SiteDto, StatusDto,
+};
+use crate::core::health::{BackendHealth, Observed, Outcome, Verdict};
+use crate::core::inventory::{Desired, Edge};
+use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, SiteName, Timestamp};
+use crate::core::routing::{EffectiveService, Member, Plan, Role};
+
+/// Everything a view is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The moment of the view.
+    pub now: Timestamp,
+    /// The revision that is served, with its desired state.
+    pub served: Option<(&'a RevisionInfo, &'a Desired)>,
+    /// When the source was last read with success.
+    pub fetched_at: Option<Timestamp>,
+    /// What is wrong with the source or with its newest revision.
+    pub source_fault: Option<&'a Fault>,
+    /// What probes say.
+    pub observed: &'a Observed,
+    /// The newest plan.
+    pub plan: Option<&'a Plan>,
+    /// How each edge stands.
+    pub edges: &'a BTreeMap<EdgeName, EdgeReport>,
+}
+
+/// Something that is wrong, since a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What it is about: `source` or `inventory`.
+    pub scope: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// More lines.
+    pub details: Vec<String>,
+}
+
+/// How an edge stands, as its worker reports it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EdgeReport {
+    /// How it stands.
+    pub state: EdgeState,
+    /// Digest of what it should run.
+    pub rendered: Option<Digest>,
+    /// What it was last seen to run.
+    pub applied: Option<Applied>,
+    /// What is wrong, and since when.
+    pub fault: Option<(String, Timestamp)>,
+    /// Configurations sent.
+    pub pushes: u64,
+    /// Times that it ran something nobody committed.
+    pub drifts: u64,
+}
+
+/// What an edge was last seen to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Digest.
+    pub digest: Digest,
+    /// Revision it was rendered from.
+    pub revision: Revision,
+    /// When it was confirmed last.
+    pub at: Timestamp,
+}
+
+/// Makes the view.
+pub fn view(inputs: &Inputs<'_>) -> StatusDto {
+    let Inputs { now, served, fetched_at, source_fault: _, observed, plan, edges } = *inputs;
+    let desired = served.map(|(_, desired)| desired);
+    let effective = plan.map(|plan| &plan.effective);
+    let edge = |edge: &std::sync::Arc<Edge>| edge_dto(edge, edges.get(&edge.name));
+    let edge_dtos: Vec<EdgeDto> = desired.map_or_else(Vec::new, |desired| desired.edges.values().map(edge).collect());
+    StatusDto {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at: now,
+        ready: served.is_some() && edge_dtos.iter().all(|edge| edge.state != EdgeState::Pending),
+        revision: served.map(|(info, _)| revision_dto(info)),
+        generation: observed.generation.0,
+        fetched_at,
+        faults: faults(inputs),
+        sites: desired.map_or_else(Vec::new, |desired| site_dtos(desired, observed)),
+        services: effective.map_or_else(Vec::new, |effective| {
+            effective.services.values().map(|service| service_dto(service, observed)).collect()
+        }),
+        edges: edge_dtos,
+    }
+}
+
+fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
+    let now = inputs.now;
+    let fault = |scope: String, message: String, since: Timestamp, details: &[String]| FaultDto {
+        scope,
+        message,
+        since,
+        age_seconds: now.since(since).as_secs(),
+        details: details.to_vec(),
+    };
+    let mut faults = Vec::new();
+    if let Some(Fault { scope, message, since, details }) = inputs.source_fault {
+        faults.push(fault((*scope).to_owned(), message.clone(), *since, details));
+    }
+    for (name, report) in inputs.edges {
+        if let Some((message, since)) = &report.fault {
+            faults.push(fault(format!("edge {name}"), message.clone(), *since, &[]));
+        }
+    }
+    for hold in inputs.plan.map_or(&[][..], |plan| &plan.holds) {
+        let crate::core::routing::Hold::AllDown { service, .. } = hold;
+        let backends = inputs.plan.and_then(|plan| plan.effective.services.get(service));
+        let downs = backends.into_iter().flat_map(|service| &service.members);
+        let since = downs.filter_map(|member| inputs.observed.backends.get(&member.backend.name)?.since).max();
+        faults.push(fault(format!("service {service}"), hold.to_string(), since.unwrap_or(now), &[]));
+    }
+    faults
+}
+
+fn revision_dto(info: &RevisionInfo) -> RevisionDto {
+    let RevisionInfo { id, author, subject, committed_at } = info;
+    RevisionDto { id: id.to_string(), author: author.clone(), subject: subject.clone(), committed_at: *committed_at }
+}
+
+fn site_dtos(desired: &Desired, observed: &Observed) -> Vec<SiteDto> {
+    let mut counts: BTreeMap<&SiteName, (usize, usize, usize)> = BTreeMap::new();
+    for backend in desired.backends.values() {
+        let (all, up, down) = counts.entry(&backend.site).or_default();
+        *all += 1;
+        match observed.verdict(&backend.name) {
+            Verdict::Up => *up += 1,
+            Verdict::Down => *down += 1,
+            Verdict::Unknown => {}
+        }
+    }
+    let site = |site: &std::sync::Arc<crate::core::inventory::Site>| {
+        let (backends, up, down) = counts.get(&site.name).copied().unwrap_or_default();
+        SiteDto {
+            name: site.name.to_string(),
+            description: site.description.clone(),
+            subnets: site.subnets.iter().map(ToString::to_string).collect(),
+            backends,
+            up,
+            down,
+        }
+    };
+    desired.sites.values().map(site).collect()
+}
+
+fn service_dto(effective: &EffectiveService, observed: &Observed) -> ServiceDto {
+    let service = &effective.service;
+    ServiceDto {
+        name: service.name.to_string(),
+        domains: service.domains.iter().map(ToString::to_string).collect(),
+        paths: service.paths.iter().map(ToString::to_string).collect(),
+        serving: effective.serving.as_str().to_owned(),
+        backends: effective.members.iter().map(|member| backend_dto(member, observed)).collect(),
+    }
+}
+
+fn backend_dto(member: &Member, observed: &Observed) -> BackendDto {
+    let Member { backend, verdict, role } = member;
+    let unknown = BackendHealth::default();
+    let health = observed.backends.get(&backend.name).unwrap_or(&unknown);
+    let failure = |outcome: &Outcome| match outcome {
+        Outcome::Pass => None,
+        Outcome::Fail(failure) => Some(failure.to_string()),
+    };
+    BackendDto {
+        name: backend.name.to_string(),
+        site: backend.site.to_string(),
+        upstream: backend.upstream().to_string(),
+        verdict: verdict.to_string(),
+        since: health.since,
+        in_rotation: role.gets_traffic(),
+        reason: match role {
+            Role::InRotation => None,
+            Role::LastResort => Some("all backends of the service are down".to_owned()),
+            Role::Out(why) => Some(why.to_string()),
+        },
+        weight: backend.weight,
+        passes: health.passes,
+        fails: health.fails,
+        last: health.last.as_ref().map(|last| LastSampleDto {
+            at: last.at,
+            latency_ms: last.latency.as_secs_f64() * 1000.0,
+            failure: failure(&last.outcome),
+        }),
+        availability: health.availability.share(),
+    }
+}
+
+fn edge_dto(edge: &Edge, report: Option<&EdgeReport>) -> EdgeDto {
+    let report = report.cloned().unwrap_or_default();
+    let EdgeReport { state, rendered, applied, fault: _, pushes, drifts } = report;
+    EdgeDto {
+        name: edge.name.to_string(),
+        admin: edge.admin.to_string(),
+        state,
+        rendered: rendered.map(|digest| digest.to_string()),
+        applied: applied.map(|Applied { digest, revision, at }| AppliedDto {
+            digest: digest.to_string(),
+            revision: revision.to_string(),
+            at,
+        }),
+        pushes,
+        drifts,
+    }
+}
