@@ -3,6 +3,7 @@
 //! *Architecture invariant:* nothing in here reads a clock, the environment, a file, the network or a random number; time
 //! is a parameter and maps are ordered, so the same input gives the same bytes. `tests/it/tidy.rs` holds it.
 
+pub mod caddy;
 pub mod health;
 pub mod inventory;
 pub mod model;
