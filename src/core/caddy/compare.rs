@@ -132,11 +132,14 @@ const WHOLE_MAX: f64 = 9_223_372_036_854_775_808.0;
 /// A number as Caddy keeps it. Fractions go to 15 significant digits: what a person wrote with up to 15 survives, and the
 /// last bit, in which two JSON parsers may differ, does not count.
 fn canonical_number(number: &Number) -> String {
-    match number.as_f64() {
-        Some(0.0) => "0".to_owned(),
-        Some(float) if float.fract() == 0.0 && float.abs() <= WHOLE_MAX => format!("{float}"),
-        Some(float) => format!("{float:.14e}"),
-        None => number.to_string(),
+    let Some(exact) = number.as_f64() else { return number.to_string() };
+    let is_whole = |float: f64| float.fract() == 0.0 && float.abs() <= WHOLE_MAX;
+    // Rounding may make a large fraction whole, and then it is written like one.
+    let kept = if is_whole(exact) { exact } else { format!("{exact:.14e}").parse().unwrap_or(exact) };
+    match kept {
+        0.0 => "0".to_owned(),
+        whole if is_whole(whole) => format!("{whole}"),
+        fraction => format!("{fraction:.14e}"),
     }
 }
 
@@ -172,6 +175,7 @@ mod tests {
             (r#"{"a":0.1}"#, r#"{"a":0.10000000000000001}"#, true),
             (r#"{"a":0.1}"#, r#"{"a":0.2}"#, false),
             (r#"{"a":-0.0}"#, r#"{"a":0}"#, true),
+            (r#"{"a":2036813500126389.5}"#, r#"{"a":2036813500126390}"#, true),
             (r#"{"a":1}"#, r#"{"a":"1"}"#, false),
             (r#"{"a":null}"#, "{}", false),
             (r#"{"a":1}"#, r#"{"a":1,"b":2}"#, false),
@@ -228,7 +232,7 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
+            (prop::num::f64::NORMAL | prop::num::f64::ZERO).prop_map(Value::from),
             "[a-c<&>\u{e9}\n]{0,4}".prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 32, 4, |inner| {
