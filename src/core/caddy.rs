@@ -1,12 +1,15 @@
-//! Caddy's configuration: rendering what should be served.
+//! Caddy's configuration: rendering what should be served, and comparing it with what an edge runs.
 //!
 //! The rules come from Caddy's documentation ("JSON Config Structure") and from measurements of Caddy 2.11; where a rule
 //! guards against something Caddy accepts and then gets wrong, the comment says what.
 
+mod actual;
+pub mod compare;
 mod handler;
 mod matcher;
 mod render;
 mod server;
 
+pub use self::actual::{Actual, Seen, Standing};
 pub use self::matcher::Overlaps;
 pub use self::render::{Rendered, render, service_of_route_id};

@@ -1,1 +1,11 @@
 //! What several tests need: real programs, scratch folders, waiting with a deadline.
+
+#![expect(unreachable_pub, reason = "a test binary has no outside; `pub` says what other test modules may use")]
+
+pub mod admin_front;
+pub mod caddy;
+pub mod fake_caddy;
+pub mod http;
+pub mod port;
+pub mod recording_proxy;
+pub mod wait;
