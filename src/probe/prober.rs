@@ -38,7 +38,7 @@ const IDLE_CONNECTIONS: usize = 16_384;
 const OTHER_FILES: u64 = 256;
 
 /// The prober's own faults are over when none has come for so long: near a limit they come and go.
-const FAULT_QUIET: Duration = Duration::from_secs(60);
+const FAULT_QUIET: Duration = Duration::from_mins(1);
 
 /// Says what time it is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
