@@ -43,6 +43,12 @@ impl Outcome {
     pub const fn is_pass(&self) -> bool {
         matches!(self, Self::Pass)
     }
+
+    /// False where the probe could not be made, so that nothing was learned of the backend: such a sample counts neither
+    /// as a pass nor as a failure, and not into availability.
+    pub const fn tells_of_backend(&self) -> bool {
+        !matches!(self, Self::Fail(Failure::Prober(_)))
+    }
 }
 
 /// Why a probe failed: a closed set, so that it can label a metric, with a little detail for people.

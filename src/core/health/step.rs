@@ -80,8 +80,13 @@ pub struct Transition {
 /// Takes one sample into a backend's health: `rise` passes in a row bring it up, `fall` failures in a row take it down,
 /// and a single contrary sample starts the count again (HAProxy documentation, "rise" and "fall").
 ///
-/// A sample that is not newer than the last one changes nothing: samples may arrive late, never twice.
+/// A sample that is not newer than the last one changes nothing: samples may arrive late, never twice. A probe that could
+/// not be made changes nothing either, not even the age of what is believed: it says nothing about the backend, and a
+/// prober that has lost its means must let verdicts age out.
 pub fn step(health: &mut BackendHealth, sample: &Sample, thresholds: Thresholds) -> Option<Transition> {
+    if !sample.outcome.tells_of_backend() {
+        return None;
+    }
     if health.last.as_ref().is_some_and(|last| sample.at < last.at) {
         return None;
     }
@@ -201,6 +206,23 @@ mod tests {
         let before = health.clone();
         assert_eq!(step(&mut health, &sample(9, false), THRESHOLDS), None);
         assert_eq!(health, before);
+    }
+
+    #[test]
+    fn probes_that_could_not_be_made_say_nothing() {
+        let mut health = BackendHealth::default();
+        step(&mut health, &sample(0, true), THRESHOLDS);
+        step(&mut health, &sample(1, true), THRESHOLDS);
+        step(&mut health, &sample(2, false), THRESHOLDS);
+        let before = health.clone();
+        for second in 3..30 {
+            let outcome = Outcome::Fail(Failure::Prober("too many open files".to_owned()));
+            assert_eq!(step(&mut health, &Sample { outcome, ..sample(second, false) }, THRESHOLDS), None);
+        }
+        assert_eq!(health, before);
+        let name = "a".parse().expect("a name");
+        let transition = age(&mut health, &name, Timestamp::from_unix_millis(32_000), THRESHOLDS).expect("too old");
+        assert_eq!((transition.from, transition.to), (Verdict::Up, Verdict::Unknown));
     }
 
     #[test]

@@ -1,0 +1,280 @@
+//! When each backend is asked: a value that is told the time, so that all of it can be tested without waiting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::target::{ProbeSet, ProbeTarget};
+use crate::core::model::BackendName;
+
+/// An interval below this would spin. The inventory has no shorter one; a target made by hand might.
+const INTERVAL_MIN: Duration = Duration::from_millis(1);
+
+/// One started probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Ticket(u64);
+
+/// What is to be done now.
+#[derive(Debug)]
+pub(super) struct Start<C> {
+    pub(super) ticket: Ticket,
+    pub(super) backend: BackendName,
+    pub(super) target: Arc<ProbeTarget>,
+    /// The connection that the last probe left open.
+    pub(super) idle: Option<C>,
+    /// How long after its due time it starts; none for the first probe of a backend, which has no due time.
+    pub(super) lag: Option<Duration>,
+}
+
+/// How many probes run at once, and how many connections wait between them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) concurrency: NonZeroUsize,
+    pub(super) idle_connections: usize,
+}
+
+/// The order of probes.
+///
+/// Each backend is due at `epoch + phase × interval + k × interval`, where its phase is a hash of its name: the probes of
+/// many backends spread evenly over the interval, the same way in each run, and one that starts late does not shift those
+/// after it. Due probes start in the order of their due times. The first probe of a new backend is due at once; those
+/// queue apart and get at most half of the slots, so that a thousand new backends that do not answer do not hold up the
+/// probes of the others, nor the others theirs.
+#[derive(Debug)]
+pub(super) struct Schedule<C> {
+    epoch: Instant,
+    bounds: Bounds,
+    entries: BTreeMap<BackendName, Entry<C>>,
+    /// Backends that were never asked, in the order in which they came.
+    fresh: BTreeSet<(u64, BackendName)>,
+    due: BTreeSet<(Instant, BackendName)>,
+    running: BTreeMap<Ticket, Running>,
+    fresh_running: usize,
+    idle_count: usize,
+    next_number: u64,
+}
+
+#[derive(Debug)]
+struct Entry<C> {
+    target: Arc<ProbeTarget>,
+    /// Share of the interval, in 2^64ths.
+    phase: u64,
+    state: State,
+    idle: Option<C>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// In `fresh`, under this number, since then.
+    Fresh { number: u64, since: Instant },
+    /// In `due`, at this time.
+    Due(Instant),
+    /// In `running`.
+    Running(Ticket),
+}
+
+#[derive(Debug)]
+struct Running {
+    backend: BackendName,
+    is_first: bool,
+    /// The next probe is due after this.
+    after: Instant,
+}
+
+impl<C> Schedule<C> {
+    pub(super) fn new(epoch: Instant, bounds: Bounds) -> Self {
+        Self {
+            epoch,
+            bounds,
+            entries: BTreeMap::new(),
+            fresh: BTreeSet::new(),
+            due: BTreeSet::new(),
+            running: BTreeMap::new(),
+            fresh_running: 0,
+            idle_count: 0,
+            next_number: 0,
+        }
+    }
+
+    /// Takes a new set in and touches only what differs. Returns the probes that are of no use any more: what they ask
+    /// is no longer asked. They count as ended.
+    pub(super) fn update(&mut self, set: &ProbeSet, now: Instant) -> Vec<Ticket> {
+        let mut obsolete = Vec::new();
+        let gone: Vec<_> = self.entries.keys().filter(|name| !set.contains_key(*name)).cloned().collect();
+        for name in gone {
+            obsolete.extend(self.remove(&name));
+        }
+        for (name, target) in set {
+            match self.entries.get_mut(name) {
+                Some(entry) if *entry.target == *target => {}
+                Some(entry) if entry.target.asks_the_same_as(target) => {
+                    entry.target = Arc::new(target.clone());
+                    self.replan(name, now);
+                }
+                Some(_) => {
+                    obsolete.extend(self.remove(name));
+                    self.add(name, target, now);
+                }
+                None => self.add(name, target, now),
+            }
+        }
+        obsolete
+    }
+
+    /// The next probe to start now, if one is due and a slot is free.
+    pub(super) fn start(&mut self, now: Instant) -> Option<Start<C>> {
+        if self.running.len() >= self.bounds.concurrency.get() {
+            return None;
+        }
+        let fresh_bound = self.bounds.concurrency.get().div_ceil(2);
+        if self.fresh_running < fresh_bound
+            && let Some((_, backend)) = self.fresh.pop_first()
+        {
+            self.fresh_running += 1;
+            return self.run(backend, now, None);
+        }
+        let (at, _) = self.due.first()?;
+        if *at > now {
+            return None;
+        }
+        let (at, backend) = self.due.pop_first()?;
+        self.run(backend, now, Some(at))
+    }
+
+    /// Frees the slot of a probe, keeps its connection, and plans the next one. Returns how many turns are skipped.
+    pub(super) fn finish(&mut self, ticket: Ticket, idle: Option<C>, now: Instant) -> u64 {
+        let Some(Running { backend, is_first, after }) = self.running.remove(&ticket) else { return 0 };
+        self.fresh_running -= usize::from(is_first);
+        let Some(entry) = self.entries.get_mut(&backend) else { return 0 };
+        if self.idle_count < self.bounds.idle_connections && idle.is_some() {
+            self.idle_count += 1;
+            entry.idle = idle;
+        }
+        let grid = Grid::new(self.epoch, entry);
+        let planned = grid.turn_after(after);
+        // A backend is never asked twice at a time. Of the turns that passed while this probe ran, the latest is made up
+        // for at once (else a timeout as long as the interval would halve the rate) and those before it are skipped.
+        let turn = planned.max(grid.turn_after(now).saturating_sub(1));
+        let at = grid.time(turn);
+        entry.state = State::Due(at);
+        self.due.insert((at, backend));
+        turn - planned
+    }
+
+    /// When to look again: none while all slots are taken (one will be freed first) or nothing is known.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let free = self.running.len() < self.bounds.concurrency.get();
+        self.due.first().map(|(at, _)| *at).filter(|_| free)
+    }
+
+    /// The oldest time at which something that does not run yet was due, or will be.
+    pub(super) fn oldest_due(&self) -> Option<Instant> {
+        let fresh = self.fresh.first().and_then(|(_, name)| match self.entries.get(name)?.state {
+            State::Fresh { since, .. } => Some(since),
+            State::Due(_) | State::Running(_) => None,
+        });
+        let due = self.due.first().map(|(at, _)| *at);
+        fresh.into_iter().chain(due).min()
+    }
+
+    /// Probes that run.
+    pub(super) fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    fn run(&mut self, backend: BackendName, now: Instant, due: Option<Instant>) -> Option<Start<C>> {
+        let entry = self.entries.get_mut(&backend)?;
+        let ticket = Ticket(self.next_number);
+        self.next_number += 1;
+        entry.state = State::Running(ticket);
+        let idle = entry.idle.take();
+        self.idle_count -= usize::from(idle.is_some());
+        let target = Arc::clone(&entry.target);
+        // The turn after the first probe is half an interval away or more: two probes in the same moment say as much as one.
+        let after = due.unwrap_or_else(|| now + target.probe.interval / 2);
+        self.running.insert(ticket, Running { backend: backend.clone(), is_first: due.is_none(), after });
+        let lag = due.map(|at| now.saturating_duration_since(at));
+        Some(Start { ticket, backend, target, idle, lag })
+    }
+
+    fn add(&mut self, name: &BackendName, target: &ProbeTarget, now: Instant) {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.fresh.insert((number, name.clone()));
+        let state = State::Fresh { number, since: now };
+        let entry = Entry { target: Arc::new(target.clone()), phase: phase_of(name), state, idle: None };
+        self.entries.insert(name.clone(), entry);
+    }
+
+    fn remove(&mut self, name: &BackendName) -> Option<Ticket> {
+        let entry = self.entries.remove(name)?;
+        self.idle_count -= usize::from(entry.idle.is_some());
+        match entry.state {
+            State::Fresh { number, .. } => {
+                self.fresh.remove(&(number, name.clone()));
+                None
+            }
+            State::Due(at) => {
+                self.due.remove(&(at, name.clone()));
+                None
+            }
+            State::Running(ticket) => {
+                let running = self.running.remove(&ticket)?;
+                self.fresh_running -= usize::from(running.is_first);
+                Some(ticket)
+            }
+        }
+    }
+
+    /// Moves a waiting probe to its new interval. A running or a first one finds it by itself.
+    fn replan(&mut self, name: &BackendName, now: Instant) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let State::Due(old) = entry.state else { return };
+        let grid = Grid::new(self.epoch, entry);
+        let at = grid.time(grid.turn_after(now));
+        entry.state = State::Due(at);
+        self.due.remove(&(old, name.clone()));
+        self.due.insert((at, name.clone()));
+    }
+}
+
+/// The turns of one backend: an endless row of times, an interval apart.
+struct Grid {
+    first: Instant,
+    interval: Duration,
+}
+
+impl Grid {
+    fn new<C>(epoch: Instant, entry: &Entry<C>) -> Self {
+        let interval = entry.target.probe.interval.max(INTERVAL_MIN);
+        let offset = (interval.as_nanos() * u128::from(entry.phase)) >> 64;
+        Self { first: epoch + Duration::from_nanos(u64::try_from(offset).unwrap_or(u64::MAX)), interval }
+    }
+
+    /// The number of the first turn after `moment`.
+    fn turn_after(&self, moment: Instant) -> u64 {
+        match moment.checked_duration_since(self.first) {
+            Some(past) => u64::try_from(past.as_nanos() / self.interval.as_nanos()).unwrap_or(u64::MAX - 1) + 1,
+            None => 0,
+        }
+    }
+
+    fn time(&self, turn: u64) -> Instant {
+        let nanos = self.interval.as_nanos().saturating_mul(u128::from(turn));
+        self.first + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// A backend's share of the interval. SHA-256, because it spreads names that differ in one digit and is the same in each
+/// build; the standard library's hasher promises neither.
+fn phase_of(name: &BackendName) -> u64 {
+    let digest = Sha256::digest(name.as_str().as_bytes());
+    digest.iter().take(8).fold(0, |phase, byte| (phase << 8) | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests;
