@@ -2,6 +2,4 @@
 
 pub mod core;
 pub mod edge;
-pub mod git;
 pub mod probe;
-pub mod store;

@@ -1,3 +1,1 @@
-//! The `bascule` command.
-
 fn main() {}

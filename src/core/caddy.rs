@@ -5,11 +5,13 @@
 
 mod actual;
 pub mod compare;
+mod diff;
 mod handler;
 mod matcher;
 mod render;
 mod server;
 
 pub use self::actual::{Actual, Seen, Standing};
+pub use self::diff::{EdgeChange, diff};
 pub use self::matcher::Overlaps;
 pub use self::render::{Rendered, render, service_of_route_id};

@@ -1,0 +1,226 @@
+//! The composition root: builds, wires, spawns, shuts down.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::api::Api;
+use crate::controller::{
+    EdgeReports, EdgeSettings, Observer, ObserverSettings, PlanSnapshot, Reconciler, Served, SourceState, Watcher,
+    WatcherSettings,
+};
+use crate::core::health::Observed;
+use crate::core::inventory::load;
+use crate::core::model::Timestamp;
+use crate::core::status::{Inputs, StatusDto, view};
+use crate::git::{Source, SourceSettings, watch_local};
+use crate::probe::{ProbeSet, Prober, ProberSettings, SAMPLES_BOUND};
+use crate::store::Store;
+
+/// Everything that `bascule run` can be told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the inventory comes from.
+    pub source: SourceSettings,
+    /// The state file.
+    pub state: PathBuf,
+    /// Time between two reads of the source.
+    pub poll: Duration,
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// How edges are driven.
+    pub edge: EdgeSettings,
+    /// How many probes may be under way at once, and how they are made.
+    pub prober: ProberSettings,
+}
+
+/// The longest that a source which cannot be read is left alone.
+const SOURCE_RETRY_MAX: Duration = Duration::from_secs(300);
+/// The longest that shutdown waits for work under way: a push to an edge has its own, shorter deadline.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(20);
+
+/// The wall clock.
+pub fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
+}
+
+/// The channels between the loops.
+struct Wires {
+    source: watch::Sender<SourceState>,
+    observed: watch::Sender<Arc<Observed>>,
+    plans: watch::Sender<Option<PlanSnapshot>>,
+    reports: watch::Sender<EdgeReports>,
+    targets: watch::Sender<Arc<ProbeSet>>,
+}
+
+impl Default for Wires {
+    fn default() -> Self {
+        Self {
+            source: watch::Sender::new(SourceState::default()),
+            observed: watch::Sender::new(Arc::default()),
+            plans: watch::Sender::new(None),
+            reports: watch::Sender::new(BTreeMap::new()),
+            targets: watch::Sender::new(Arc::default()),
+        }
+    }
+}
+
+/// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
+pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let Settings { source, state, poll, listen, edge, prober } = settings;
+    let listener = Api::bind(listen).await?;
+    info!(listen = %listener.local_addr().context("the API's address is not known")?, "API listens");
+    let store = Store::open(&state)?;
+    let wires = Wires::default();
+    recall(&store, &wires).await;
+    let remembered = store.health().await.unwrap_or_else(|error| {
+        warn!(%error, "verdicts are not readable in the state file; probing starts anew");
+        BTreeMap::new()
+    });
+
+    let mut tasks = Tasks::new(shutdown.clone());
+    let wake = Arc::new(Notify::new());
+    if let Some(path) = source.location.local_path() {
+        match watch_local(path, &source.branch, Arc::clone(&wake)) {
+            Ok(guard) => tasks.keep(guard),
+            Err(error) => warn!(%error, "the local source cannot be watched; it is polled"),
+        }
+    }
+    let watcher = Watcher {
+        settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX },
+        clock: now,
+        source: Source::open(source)?,
+        store: store.clone(),
+        wake,
+        state: wires.source.clone(),
+    };
+    let (samples_tx, samples) = mpsc::channel(SAMPLES_BOUND);
+    let prober = Prober::new(prober, now)?;
+    let observer = Observer {
+        settings: ObserverSettings::default(),
+        clock: now,
+        store: store.clone(),
+        source: wires.source.subscribe(),
+        samples,
+        targets: wires.targets.clone(),
+        observed: wires.observed.clone(),
+    };
+    let reconciler = Reconciler {
+        edge_settings: edge,
+        clock: now,
+        store: store.clone(),
+        source: wires.source.subscribe(),
+        observed: wires.observed.subscribe(),
+        plans: wires.plans.clone(),
+        reports: wires.reports.clone(),
+    };
+    let targets = wires.targets.subscribe();
+    tasks.spawn("observer", |stop| observer.run(remembered, stop));
+    tasks.spawn("reconciler", |stop| reconciler.run(stop));
+    tasks.spawn("prober", |stop| prober.run(targets, samples_tx, stop));
+    tasks.spawn("watcher", |stop| watcher.run(stop));
+    let api = Api { view: Arc::new(move || look(&wires)) };
+    tasks.spawn("api", |stop| async move {
+        if let Err(error) = api.serve(listener, stop).await {
+            error!(%error, "the API failed");
+        }
+    });
+    let ended = tasks.join().await;
+    store.close().await;
+    match ended {
+        None => Ok(()),
+        Some(name) => anyhow::bail!("the {name} ended by itself; this is a fault of bascule"),
+    }
+}
+
+/// Serves from the state file before the first fetch and the first probe.
+async fn recall(store: &Store, wires: &Wires) {
+    let (info, files) = match store.last_good_revision().await {
+        Ok(Some(revision)) => revision,
+        Ok(None) => return,
+        Err(error) => {
+            warn!(%error, "the last good revision is not readable in the state file; waiting for the source");
+            return;
+        }
+    };
+    // A newer bascule may refuse what an older one took; then the source decides.
+    match load(&files, info.id.clone()).desired {
+        Some(desired) => {
+            info!(revision = %info.id.short(), "serving the last good revision until the source is read");
+            let served = Served { info, desired: Arc::new(desired) };
+            wires.source.send_replace(SourceState { served: Some(served), fetched_at: None, fault: None });
+        }
+        None => warn!(revision = %info.id, "this bascule refuses the last good revision; waiting for the source"),
+    }
+}
+
+/// The view of this moment.
+fn look(wires: &Wires) -> StatusDto {
+    let source = wires.source.borrow().clone();
+    let observed = Arc::clone(&wires.observed.borrow());
+    let plan = wires.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
+    let edges = wires.reports.borrow().clone();
+    let SourceState { served, fetched_at, fault } = source;
+    view(&Inputs {
+        now: now(),
+        served: served.as_ref().map(|served| (&served.info, &*served.desired)),
+        fetched_at,
+        source_fault: fault.as_ref(),
+        observed: &observed,
+        plan: plan.as_deref(),
+        edges: &edges,
+    })
+}
+
+/// The tasks of the controller: one that ends before shutdown ends them all.
+struct Tasks {
+    shutdown: CancellationToken,
+    set: JoinSet<&'static str>,
+    guards: Vec<Box<dyn Send>>,
+}
+
+impl Tasks {
+    fn new(shutdown: CancellationToken) -> Self {
+        Self { shutdown, set: JoinSet::new(), guards: Vec::new() }
+    }
+
+    /// Keeps something alive until the tasks have ended.
+    fn keep(&mut self, guard: impl Send + 'static) {
+        self.guards.push(Box::new(guard));
+    }
+
+    fn spawn<F>(&mut self, name: &'static str, start: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let task = start(self.shutdown.child_token());
+        self.set.spawn(async move {
+            task.await;
+            name
+        });
+    }
+
+    /// Waits for the end: none at shutdown, else the task that ended by itself.
+    async fn join(mut self) -> Option<&'static str> {
+        let culprit = tokio::select! {
+            () = self.shutdown.cancelled() => None,
+            ended = self.set.join_next() => Some(ended.and_then(Result::ok).unwrap_or("task that panicked")),
+        };
+        // Something that ends at shutdown may win the race above; it is no culprit.
+        let culprit = culprit.filter(|_| !self.shutdown.is_cancelled());
+        self.shutdown.cancel();
+        let all_ended = async { while self.set.join_next().await.is_some() {} };
+        if tokio::time::timeout(SHUTDOWN_MAX, all_ended).await.is_err() {
+            warn!("some tasks did not end in time and are left");
+        }
+        culprit
+    }
+}

@@ -1,0 +1,137 @@
+//! The command line: one file a subcommand. Data goes to stdout, everything else to stderr.
+
+mod apply;
+mod check;
+mod demo;
+mod init;
+mod inputs;
+mod logging;
+mod plan;
+mod render;
+mod run;
+mod sample;
+mod schema;
+mod status;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use self::logging::LogFormat;
+
+/// The inventory is invalid.
+const EXIT_INVALID: u8 = 3;
+/// `plan --detailed-exitcode`: something would change.
+const EXIT_CHANGES: u8 = 2;
+
+/// GitOps failover control plane for Caddy.
+///
+/// A git repository declares sites, services and backends. bascule checks it, probes the backends, and keeps every Caddy
+/// edge serving exactly what should be served now.
+#[derive(Debug, Parser)]
+#[command(name = "bascule", version, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    /// How log lines are written to stderr.
+    #[arg(long, global = true, env = "BASCULE_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+    /// Which log lines are written: a level, or a filter such as `info,bascule::probe=debug`.
+    #[arg(long, global = true, env = "BASCULE_LOG", default_value = "info")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the controller: follows the inventory, probes backends, configures edges.
+    Run(run::Args),
+    /// Checks an inventory. Exits 0 when it is good (warnings allowed) and 3 when it is not.
+    Check(check::Args),
+    /// Prints the Caddy configuration of one edge, as JSON.
+    Render(render::Args),
+    /// Shows what would change on the live edges. Writes nothing.
+    Plan(plan::Args),
+    /// Configures the edges once, and exits.
+    Apply(apply::Args),
+    /// Shows what a running controller sees: faults, edges, services, backends, sites.
+    Status(status::Args),
+    /// Writes or checks the JSON schemas that editors use.
+    Schema(schema::Args),
+    /// Writes a commented starter inventory.
+    Init(init::Args),
+    /// Runs two sites on loopback with a real git repository and a real Caddy.
+    Demo(demo::Args),
+    /// Runs a sample backend that says who it is. For demonstrations.
+    #[command(hide = true)]
+    Sample(sample::Args),
+    /// Exits 0 when the controller answers that it is alive. For container health checks.
+    Healthcheck(status::HealthArgs),
+    /// Prints a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the version.
+    Version,
+}
+
+/// How results are written to stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let Cli { log_format, log, command } = Cli::parse();
+    if let Err(error) = logging::start(log_format, &log) {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    match execute(command) {
+        Ok(code) => code,
+        Err(error) if error.is::<inputs::Invalid>() => ExitCode::from(EXIT_INVALID),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => block_on(run::execute(args)),
+        Command::Check(args) => block_on(check::execute(args)),
+        Command::Render(args) => block_on(render::execute(args)),
+        Command::Plan(args) => block_on(plan::execute(args)),
+        Command::Apply(args) => block_on(apply::execute(args)),
+        Command::Status(args) => block_on(status::execute(args)),
+        Command::Schema(args) => schema::execute(args),
+        Command::Init(args) => init::execute(args),
+        Command::Demo(args) => block_on(demo::execute(args)),
+        Command::Sample(args) => block_on(sample::execute(args)),
+        Command::Healthcheck(args) => block_on(status::healthcheck(args)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "bascule", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Version => {
+            println!("bascule {}", env!("CARGO_PKG_VERSION"));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Colours on a terminal, unless `NO_COLOR` is set to anything (<https://no-color.org>).
+fn is_colour_wanted() -> bool {
+    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !is_refused
+}

@@ -1,0 +1,56 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::inputs;
+use crate::app::now;
+use crate::core::caddy::render;
+use crate::core::health::Observed;
+use crate::core::model::EdgeName;
+use crate::core::routing::plan;
+use crate::edge::{AdminSettings, ApplySettings, CaddyAdmin, Order, Outcome, apply};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The inventory, or a folder that has one in `inventory`.
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Only this edge.
+    #[arg(long)]
+    edge: Option<EdgeName>,
+}
+
+pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { path, edge } = args;
+    let inventory = inputs::read(&path).await?;
+    let desired = inventory.desired()?;
+    let plan = plan(desired, &Observed::default(), None);
+    let mut code = ExitCode::SUCCESS;
+    for edge in inputs::edges(desired, edge.as_ref())? {
+        let admin = CaddyAdmin::new(edge.admin.clone(), AdminSettings::default())?;
+        let rendered = render(&plan.effective, edge);
+        let order = Order { rendered: &rendered.config, own: &[] };
+        let report = apply(&admin, order, &ApplySettings::default(), now).await;
+        let name = &edge.name;
+        let digest = rendered.digest.short();
+        let failure = match report.outcome {
+            Outcome::Unchanged => {
+                println!("edge {name}: no changes, runs {digest}");
+                continue;
+            }
+            Outcome::Applied => {
+                println!("edge {name}: applied {digest} in {} ms", report.took.as_millis());
+                continue;
+            }
+            Outcome::Rejected { message, .. } => format!("Caddy rejected it and keeps what it had: {message}"),
+            Outcome::Conflict => "a second writer changed the configuration each time; nothing was written".to_owned(),
+            Outcome::Drifted { .. } => "a second writer changed the configuration right after".to_owned(),
+            Outcome::Unverified { error } => {
+                format!("written, but it could not be read back: {:#}", anyhow::Error::new(error))
+            }
+            Outcome::Failed { error } => format!("{:#}", anyhow::Error::new(error)),
+        };
+        eprintln!("edge {name}: {failure}");
+        code = ExitCode::FAILURE;
+    }
+    Ok(code)
+}

@@ -1,0 +1,28 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{EXIT_INVALID, Format, inputs, is_colour_wanted};
+use crate::core::inventory::{Paint, report};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The inventory, or a folder that has one in `inventory`.
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { path, format } = args;
+    let inventory = inputs::read(&path).await?;
+    match format {
+        Format::Json => println!("{:#}", report::json(&inventory.diagnostics)),
+        Format::Text => {
+            let paint = if is_colour_wanted() { Paint::Colour } else { Paint::Plain };
+            print!("{}", report::text(&inventory.diagnostics, &inventory.files, &inventory.prefix, paint));
+        }
+    }
+    Ok(if inventory.is_invalid() { ExitCode::from(EXIT_INVALID) } else { ExitCode::SUCCESS })
+}

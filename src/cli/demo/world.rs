@@ -1,0 +1,272 @@
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use git2::{Repository, RepositoryInitOptions, Signature};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{self, Settings};
+use crate::controller::EdgeSettings;
+use crate::core::model::Limits;
+use crate::core::status::StatusDto;
+use crate::git::{Credentials, Location, SourceSettings};
+use crate::probe::ProberSettings;
+
+/// The demonstration's public host name.
+pub(super) const DOMAIN: &str = "api.acecinema.fr";
+/// Sites with the third byte of their loopback network.
+pub(super) const SITES: [(&str, u8); 2] = [("dijon", 1), ("thory", 2)];
+/// Port that every sample backend listens on, each on an address of its own.
+const BACKEND_PORT: u16 = 18_080;
+/// How long starting a program, or a change to arrive, may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Two sites on loopback with a real git repository, a real Caddy and a controller. Everything ends with it.
+pub(super) struct World {
+    pub(super) folder: TempDir,
+    pub(super) edge: SocketAddr,
+    pub(super) api: SocketAddr,
+    client: reqwest::Client,
+    backends: BTreeMap<(String, u8), Child>,
+    _caddy: Child,
+    controller: JoinHandle<anyhow::Result<()>>,
+    shutdown: CancellationToken,
+}
+
+impl World {
+    pub(super) async fn start(caddy: &Path, port: Option<u16>) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("bascule-demo-").tempdir()?;
+        let edge = address(port, 8080)?;
+        let api = address(None, 7500)?;
+        let admin = address(None, 2019)?;
+        let caddy = start_caddy(caddy, admin, folder.path()).await?;
+        write_inventory(&folder.path().join("work"), admin, edge)?;
+        init_repository(folder.path())?;
+
+        let shutdown = CancellationToken::new();
+        let settings = Settings {
+            source: SourceSettings {
+                location: Location::Local(folder.path().join("remote.git")),
+                branch: "main".to_owned(),
+                path: "inventory".to_owned(),
+                credentials: Credentials::default(),
+                limits: Limits::default(),
+                cache: folder.path().join("cache.git"),
+                timeout: PATIENCE,
+            },
+            state: folder.path().join("bascule.db"),
+            poll: Duration::from_secs(30),
+            listen: api,
+            edge: EdgeSettings::default(),
+            prober: ProberSettings::default(),
+        };
+        let controller = tokio::spawn(app::run(settings, shutdown.clone()));
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+        let mut world =
+            Self { folder, edge, api, client, backends: BTreeMap::new(), _caddy: caddy, controller, shutdown };
+        for (site, _) in SITES {
+            world.start_backend(site, 1)?;
+        }
+        Ok(world)
+    }
+
+    /// The work tree that a person edits.
+    pub(super) fn work_tree(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    pub(super) fn start_backend(&mut self, site: &str, number: u8) -> anyhow::Result<()> {
+        let name = backend_name(site, number);
+        let program = std::env::current_exe().context("this program's own path is not known")?;
+        let child = Command::new(program)
+            .args(["sample", "--name", &name, "--site", site, "--listen", &backend_address(site, number)?.to_string()])
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start the sample backend {name}"))?;
+        self.backends.insert((site.to_owned(), number), child);
+        Ok(())
+    }
+
+    /// Kills every backend of a site, without warning.
+    pub(super) async fn cut(&mut self, site: &str) -> anyhow::Result<()> {
+        for (_, child) in self.backends.iter_mut().filter(|((at, _), _)| at == site) {
+            child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts a site's backends again.
+    pub(super) async fn heal(&mut self, site: &str) -> anyhow::Result<()> {
+        let keys: Vec<_> = self.backends.keys().filter(|(at, _)| at == site).cloned().collect();
+        for (_, number) in keys {
+            if let Some(mut child) = self.backends.remove(&(site.to_owned(), number)) {
+                child.kill().await?;
+            }
+            self.start_backend(site, number)?;
+        }
+        Ok(())
+    }
+
+    /// One request of a client to the public domain: the name of the backend that answered.
+    pub(super) async fn ask(&self) -> anyhow::Result<String> {
+        ask(&self.client, self.edge).await
+    }
+
+    pub(super) fn client(&self) -> reqwest::Client {
+        self.client.clone()
+    }
+
+    pub(super) async fn status(&self) -> anyhow::Result<StatusDto> {
+        let body = self.client.get(format!("http://{}/v1/status", self.api)).send().await?.text().await?;
+        Ok(serde_json::from_str(&body)?)
+    }
+
+    /// Waits until a status is as wanted.
+    pub(super) async fn wait_for(&self, what: &str, is_so: impl Fn(&StatusDto) -> bool) -> anyhow::Result<StatusDto> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if self.controller.is_finished() {
+                bail!("the controller ended");
+            }
+            match self.status().await {
+                Ok(status) if is_so(&status) => return Ok(status),
+                Ok(_) | Err(_) if Instant::now() < end => tokio::time::sleep(Duration::from_millis(20)).await,
+                Ok(_) => bail!("{what}: not within {} s", PATIENCE.as_secs()),
+                Err(error) => return Err(error.context(format!("{what}: no status"))),
+            }
+        }
+    }
+
+    /// Commits a file to the work tree and pushes it.
+    pub(super) fn commit(&self, path: &str, text: &str, message: &str) -> anyhow::Result<()> {
+        let work = self.work_tree();
+        let file = work.join(path);
+        std::fs::create_dir_all(file.parent().context("a file is in a folder")?)?;
+        std::fs::write(file, text)?;
+        commit_and_push(&work, message)
+    }
+
+    /// Ends everything, the controller first.
+    pub(super) async fn end(self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        self.controller.await.context("the controller panicked")?
+    }
+}
+
+pub(super) async fn ask(client: &reqwest::Client, edge: SocketAddr) -> anyhow::Result<String> {
+    let answer = client.get(format!("http://{edge}/")).header("Host", DOMAIN).send().await?;
+    let status = answer.status();
+    let body = answer.text().await?;
+    if !status.is_success() {
+        bail!("answered {status}");
+    }
+    Ok(body.split_whitespace().next().unwrap_or_default().to_owned())
+}
+
+pub(super) fn backend_name(site: &str, number: u8) -> String {
+    format!("api-{site}-{number}")
+}
+
+fn backend_address(site: &str, number: u8) -> anyhow::Result<SocketAddr> {
+    let (_, network) = SITES.iter().find(|(name, _)| *name == site).with_context(|| format!("no site {site}"))?;
+    Ok(SocketAddr::from((Ipv4Addr::new(127, 0, *network, 10 + number), BACKEND_PORT)))
+}
+
+pub(super) fn backend_document(site: &str, number: u8) -> anyhow::Result<String> {
+    let address = backend_address(site, number)?;
+    let name = backend_name(site, number);
+    Ok(format!("service: api\nname: {name}\nsite: {site}\naddr: {}\nport: {}\n", address.ip(), address.port()))
+}
+
+/// The wanted port, else the usual one where it is free, else any.
+fn address(wanted: Option<u16>, usual: u16) -> anyhow::Result<SocketAddr> {
+    let bind = |port| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let listener = match wanted {
+        Some(port) => bind(port).with_context(|| format!("port {port} of 127.0.0.1 is taken"))?,
+        None => bind(usual).or_else(|_| bind(0))?,
+    };
+    Ok(listener.local_addr()?)
+}
+
+async fn start_caddy(program: &Path, admin: SocketAddr, folder: &Path) -> anyhow::Result<Child> {
+    let log = std::fs::File::create(folder.join("caddy.log"))?;
+    let child = Command::new(program)
+        .arg("run")
+        .env("CADDY_ADMIN", admin.to_string())
+        .env("XDG_CONFIG_HOME", folder.join("caddy-config"))
+        .env("XDG_DATA_HOME", folder.join("caddy-data"))
+        .env("HOME", folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("cannot start Caddy as `{}`; see README.md on how to obtain it", program.display()))?;
+    let end = Instant::now() + PATIENCE;
+    while tokio::net::TcpStream::connect(admin).await.is_err() {
+        if Instant::now() > end {
+            bail!("Caddy does not answer at {admin}; its log is {}", folder.join("caddy.log").display());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(child)
+}
+
+fn write_inventory(work: &Path, admin: SocketAddr, edge: SocketAddr) -> anyhow::Result<()> {
+    let service = format!(
+        "name: api\ndomains: [{DOMAIN}]\n\
+         health: {{ path: /health, interval: 1s, timeout: 500ms, rise: 2, fall: 2 }}\n"
+    );
+    let edge = format!("name: demo\nadmin: http://{admin}\nlisten: [\"{edge}\"]\ntls: {{ mode: \"off\" }}\n");
+    let mut files =
+        vec![("inventory/services/api.yaml".to_owned(), service), ("inventory/edges/demo.yaml".to_owned(), edge)];
+    for (site, network) in SITES {
+        let text = format!("name: {site}\nsubnets: [127.0.{network}.0/24]\n");
+        files.push((format!("inventory/sites/{site}.yaml"), text));
+        let backend = backend_document(site, 1)?;
+        files.push((format!("inventory/backends/{}.yaml", backend_name(site, 1)), backend));
+    }
+    for (path, text) in files {
+        let path = work.join(path);
+        std::fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
+        std::fs::write(path, text)?;
+    }
+    Ok(())
+}
+
+fn init_repository(folder: &Path) -> anyhow::Result<()> {
+    let remote = folder.join("remote.git");
+    Repository::init_opts(&remote, RepositoryInitOptions::new().bare(true).initial_head("main"))?;
+    let work = folder.join("work");
+    let repository = Repository::init_opts(&work, RepositoryInitOptions::new().initial_head("main"))?;
+    repository.remote("origin", &remote.to_string_lossy())?;
+    let mut config = repository.config()?;
+    // So that `git commit` and `git push` work in there for somebody who has configured neither.
+    config.set_str("user.name", "Demo")?;
+    config.set_str("user.email", "demo@example.org")?;
+    config.set_str("branch.main.remote", "origin")?;
+    config.set_str("branch.main.merge", "refs/heads/main")?;
+    commit_and_push(&work, "Declare two sites")
+}
+
+fn commit_and_push(work: &Path, message: &str) -> anyhow::Result<()> {
+    let repository = Repository::open(work)?;
+    let mut index = repository.index()?;
+    index.add_all(["*"], git2::IndexAddOption::DEFAULT, None)?;
+    index.update_all(["*"], None)?;
+    index.write()?;
+    let tree = repository.find_tree(index.write_tree()?)?;
+    let author = Signature::now("Demo", "demo@example.org")?;
+    let parent = repository.head().ok().map(|head| head.peel_to_commit()).transpose()?;
+    let parents: Vec<_> = parent.iter().collect();
+    repository.commit(Some("HEAD"), &author, &author, message, &tree, &parents)?;
+    repository.find_remote("origin")?.push(&["refs/heads/main:refs/heads/main"], None)?;
+    Ok(())
+}

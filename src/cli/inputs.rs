@@ -1,0 +1,96 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use crate::core::inventory::{Desired, Edge, Loaded, Paint, load, report};
+use crate::core::model::{Diagnostic, EdgeName, FileSet, Limits, RevisionInfo, Severity};
+use crate::git::{Credentials, Location, Source, SourceSettings};
+
+/// The folders of an inventory: a folder that has one of them is an inventory.
+const KINDS: [&str; 4] = ["sites", "services", "backends", "edges"];
+
+/// An inventory read from a folder.
+pub(super) struct Inventory {
+    /// Where its files are, for people.
+    pub(super) prefix: String,
+    /// Its files.
+    pub(super) files: FileSet,
+    /// Identity of what was read.
+    pub(super) info: RevisionInfo,
+    /// What it declares; none when it has errors.
+    pub(super) desired: Option<Desired>,
+    /// What is wrong with it.
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads and checks the inventory at `path`: the folder itself, or its `inventory` sub-folder.
+pub(super) async fn read(path: &Path) -> anyhow::Result<Inventory> {
+    let folder = find(path)?;
+    let settings = SourceSettings {
+        location: Location::Directory(folder.clone()),
+        branch: String::new(),
+        path: String::new(),
+        credentials: Credentials::default(),
+        limits: Limits::default(),
+        cache: PathBuf::new(),
+        timeout: Duration::from_secs(30),
+    };
+    let snapshot = Source::open(settings)?.fetch(None).await?;
+    let files = snapshot.files.context("a first read always has files")?;
+    let Loaded { desired, diagnostics } = load(&files, snapshot.info.id.clone());
+    let prefix = format!("{}/", folder.display());
+    Ok(Inventory { prefix, files, info: snapshot.info, desired, diagnostics })
+}
+
+fn find(path: &Path) -> anyhow::Result<PathBuf> {
+    if !path.is_dir() {
+        bail!("`{}` is not a folder", path.display());
+    }
+    let is_inventory = |folder: &Path| KINDS.iter().any(|kind| folder.join(kind).is_dir());
+    let inner = path.join("inventory");
+    if is_inventory(path) {
+        return Ok(path.to_owned());
+    }
+    if is_inventory(&inner) {
+        return Ok(if path == Path::new(".") { PathBuf::from("inventory") } else { inner });
+    }
+    bail!(
+        "no inventory in `{}`: it has none of the folders {} (start one with `bascule init`)",
+        path.display(),
+        KINDS.join(", ")
+    )
+}
+
+impl Inventory {
+    /// The desired state, or the diagnostics on stderr and an error.
+    pub(super) fn desired(&self) -> anyhow::Result<&Desired> {
+        if !self.diagnostics.is_empty() {
+            eprint!("{}", report::text(&self.diagnostics, &self.files, &self.prefix, Paint::Plain));
+        }
+        self.desired.as_ref().ok_or(Invalid).map_err(Into::into)
+    }
+
+    /// True when some diagnostic is an error.
+    pub(super) fn is_invalid(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}
+
+/// The inventory has errors, which have been shown. Ends the program with its own exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("the inventory is invalid")]
+pub(super) struct Invalid;
+
+/// The edges that a command is about: the one that is named, or all.
+pub(super) fn edges<'a>(desired: &'a Desired, name: Option<&EdgeName>) -> anyhow::Result<Vec<&'a Edge>> {
+    let Some(name) = name else {
+        if desired.edges.is_empty() {
+            bail!("the inventory declares no edge");
+        }
+        return Ok(desired.edges.values().map(AsRef::as_ref).collect());
+    };
+    let names: Vec<_> = desired.edges.keys().map(EdgeName::as_str).collect();
+    let edge = desired.edges.get(name);
+    Ok(vec![edge.with_context(|| format!("no edge is named `{name}`; there is {}", names.join(", ")))?.as_ref()])
+}

@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::{EXIT_CHANGES, Format, inputs};
+use crate::core::caddy::{EdgeChange, diff, render};
+use crate::core::health::Observed;
+use crate::core::model::EdgeName;
+use crate::core::routing::plan;
+use crate::edge::{Admin as _, AdminSettings, CaddyAdmin};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The inventory, or a folder that has one in `inventory`.
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Only this edge.
+    #[arg(long)]
+    edge: Option<EdgeName>,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Exit 2 when something would change, 0 when nothing would.
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+/// What would change on one edge.
+#[derive(Debug, Serialize)]
+struct EdgePlanDto {
+    edge: String,
+    digest: String,
+    changes: Vec<EdgeChange>,
+}
+
+pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { path, edge, format, detailed_exitcode } = args;
+    let inventory = inputs::read(&path).await?;
+    let desired = inventory.desired()?;
+    // Nobody has probed: every backend is unknown, and unknown stays in rotation.
+    let plan = plan(desired, &Observed::default(), None);
+    let mut plans = Vec::new();
+    for edge in inputs::edges(desired, edge.as_ref())? {
+        let admin = CaddyAdmin::new(edge.admin.clone(), AdminSettings::default())?;
+        let actual = admin.read().await.with_context(|| format!("edge {}", edge.name))?;
+        let rendered = render(&plan.effective, edge);
+        let changes = diff(&actual.config, &rendered.config);
+        plans.push(EdgePlanDto { edge: edge.name.to_string(), digest: rendered.digest.to_string(), changes });
+    }
+    match format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&plans)?),
+        Format::Text => print_text(&plans),
+    }
+    let is_change = plans.iter().any(|plan| !plan.changes.is_empty());
+    Ok(if is_change && detailed_exitcode { ExitCode::from(EXIT_CHANGES) } else { ExitCode::SUCCESS })
+}
+
+fn print_text(plans: &[EdgePlanDto]) {
+    for plan in plans {
+        if plan.changes.is_empty() {
+            println!("edge {}: no changes", plan.edge);
+            continue;
+        }
+        println!("edge {}:", plan.edge);
+        for change in &plan.changes {
+            println!("  {change}");
+        }
+    }
+    let changes: usize = plans.iter().map(|plan| plan.changes.len()).sum();
+    let edges = plans.iter().filter(|plan| !plan.changes.is_empty()).count();
+    println!("Plan: {changes} changes on {edges} of {} edges", plans.len());
+}

@@ -1,0 +1,33 @@
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where it listens.
+    #[arg(long, env = "SAMPLE_LISTEN")]
+    listen: SocketAddr,
+    /// What it calls itself in its answers.
+    #[arg(long, env = "SAMPLE_NAME")]
+    name: String,
+    /// The site that it says it is at.
+    #[arg(long, env = "SAMPLE_SITE")]
+    site: String,
+}
+
+/// Answers `/health` with 200 and everything else with its name, until it is told to end.
+pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { listen, name, site } = args;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let answer = format!("{name} at {site}\n");
+    let router = Router::new()
+        .route("/health", get(|| async { "ok\n" }))
+        .fallback(move || async move { ([(header::CACHE_CONTROL, "no-store")], answer) });
+    axum::serve(listener, router).with_graceful_shutdown(super::run::signalled()).await?;
+    Ok(ExitCode::SUCCESS)
+}

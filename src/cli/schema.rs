@@ -1,0 +1,40 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::core::inventory::schema;
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false, args = ["write", "check"])]
+pub(super) struct Args {
+    /// Write the schemas.
+    #[arg(long)]
+    write: bool,
+    /// Exit 1 when a schema there differs from this bascule's.
+    #[arg(long)]
+    check: bool,
+    /// The folder.
+    #[arg(default_value = "schemas")]
+    dir: PathBuf,
+}
+
+pub(super) fn execute(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { write, check: _, dir } = args;
+    let mut code = ExitCode::SUCCESS;
+    for (kind, text) in schema::generated() {
+        let path = dir.join(format!("{kind}.json"));
+        if write {
+            std::fs::create_dir_all(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+            std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+            println!("{}", path.display());
+            continue;
+        }
+        let found = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        if found != text {
+            eprintln!("{} differs; mend it with `bascule schema --write {}`", path.display(), dir.display());
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
+}

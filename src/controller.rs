@@ -1,0 +1,20 @@
+//! The loops: watcher (desired state), observer (observed state), reconciler (plans) and one worker for each edge.
+//!
+//! They share nothing but watch channels that `app` makes. Something wakes a loop; it takes the newest snapshots and
+//! computes again; what woke it is only reported.
+
+mod debounce;
+mod edge_worker;
+mod observer;
+mod reconciler;
+mod snapshot;
+mod watcher;
+
+pub use self::edge_worker::EdgeSettings;
+pub use self::observer::{Observer, ObserverSettings};
+pub use self::reconciler::Reconciler;
+pub use self::snapshot::{EdgeReports, PlanSnapshot, Served, SourceState};
+pub use self::watcher::{Watcher, WatcherSettings};
+
+/// The wall clock, as the loops are given it.
+pub type Clock = fn() -> crate::core::model::Timestamp;

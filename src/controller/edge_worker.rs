@@ -1,0 +1,341 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::debounce::Debounce;
+use super::watcher::chain;
+use super::{Clock, EdgeReports, PlanSnapshot};
+use crate::core::caddy::{Rendered, Standing, render};
+use crate::core::inventory::Edge;
+use crate::core::model::{Digest, Generation, Revision, Timestamp};
+use crate::core::status::{Applied, EdgeReport, EdgeState};
+use crate::edge::{Admin, ApplyReport, ApplySettings, Order, Outcome, apply};
+use crate::store::{Apply, Store};
+
+/// How an edge is driven.
+#[derive(Debug, Clone, Copy)]
+pub struct EdgeSettings {
+    /// How changes of plan are gathered before a push.
+    pub debounce: Debounce,
+    /// Time between two looks at an edge that is as it should be.
+    pub resync: Duration,
+    /// First wait before an edge that failed is tried again; it doubles.
+    pub retry_first: Duration,
+    /// Longest wait before an edge that failed is tried again.
+    pub retry_max: Duration,
+}
+
+impl Default for EdgeSettings {
+    fn default() -> Self {
+        Self {
+            // Two files of one save, or two verdicts of one cut, fall within the quiet time; a person does not notice it.
+            debounce: Debounce { quiet: Duration::from_millis(50), ceiling: Duration::from_secs(1) },
+            resync: Duration::from_secs(10),
+            retry_first: Duration::from_millis(250),
+            retry_max: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Shortest time between two pushes to one edge. Every push reloads the whole Caddy: new connections may be lost in it.
+const PUSH_GAP_MIN: Duration = Duration::from_millis(500);
+/// A large configuration takes seconds to load; the edge gets at least this many times as long without a load.
+const PUSH_GAP_LOADS: u32 = 4;
+/// How many of its own digests a worker remembers, to tell an older configuration of its own from somebody else's.
+const OWN_DIGESTS: usize = 32;
+
+/// Keeps one edge at the newest plan.
+pub(super) struct EdgeWorker<A> {
+    pub(super) edge: Arc<Edge>,
+    pub(super) admin: A,
+    pub(super) settings: EdgeSettings,
+    pub(super) clock: Clock,
+    pub(super) store: Store,
+    pub(super) plans: watch::Receiver<Option<PlanSnapshot>>,
+    pub(super) reports: watch::Sender<EdgeReports>,
+}
+
+/// Why a pass is made. Only reported; the pass reads the newest plan and the edge either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trigger {
+    Plan,
+    Resync,
+    Retry,
+}
+
+impl Trigger {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Resync => "resync",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// What a worker remembers between passes.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The last configuration that the edge was seen to run by bascule's word.
+    last_good: Option<Arc<Target>>,
+    /// A digest that the edge refused, which is not sent again.
+    refused: Option<Digest>,
+    own: Vec<Digest>,
+    failures: u32,
+    next_push_at: Option<Instant>,
+    report: EdgeReport,
+}
+
+/// A configuration with where it came from.
+#[derive(Debug)]
+struct Target {
+    config: Value,
+    digest: Digest,
+    revision: Revision,
+    generation: Generation,
+}
+
+impl<A: Admin> EdgeWorker<A> {
+    /// Runs until shutdown.
+    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+        let mut memory = self.recall().await;
+        let mut trigger = Trigger::Plan;
+        self.plans.mark_changed();
+        loop {
+            let wake_at = match trigger {
+                Trigger::Plan => None,
+                Trigger::Resync | Trigger::Retry => Some(Instant::now() + self.wait(&memory)),
+            };
+            trigger = tokio::select! {
+                () = shutdown.cancelled() => break,
+                changed = self.plans.changed() => {
+                    if changed.is_err() { break }
+                    Trigger::Plan
+                }
+                () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {
+                    if memory.failures > 0 { Trigger::Retry } else { Trigger::Resync }
+                }
+            };
+            let ready = async {
+                if trigger == Trigger::Plan && memory.last_good.is_some() {
+                    self.settings.debounce.gather(&mut self.plans).await;
+                }
+                if let Some(at) = memory.next_push_at.filter(|_| trigger == Trigger::Plan) {
+                    sleep_until(at).await;
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = ready => {}
+            }
+            let snapshot = self.plans.borrow_and_update().clone();
+            if let Some(snapshot) = snapshot {
+                // A pass is not cut off by shutdown: it has deadlines of its own, and a push half done would not be recorded.
+                self.pass(&mut memory, &snapshot, trigger).await;
+                trigger = Trigger::Resync;
+            }
+        }
+    }
+
+    /// What the state file knows of this edge: its last good configuration, to go back to when the next is refused.
+    async fn recall(&self) -> Memory {
+        let mut memory = Memory::default();
+        let last = match self.store.last_applied(self.edge.name.clone()).await {
+            Ok(Some(last)) => last,
+            Ok(None) => return memory,
+            Err(error) => {
+                warn!(edge = %self.edge.name, %error, "the edge's past is not readable in the state file");
+                return memory;
+            }
+        };
+        if let Ok(Some(bytes)) = self.store.rendered(last.digest.clone()).await
+            && let Ok(config) = serde_json::from_slice(&bytes)
+        {
+            memory.own.push(last.digest.clone());
+            let target = Target { config, digest: last.digest, revision: last.revision, generation: last.generation };
+            memory.last_good = Some(Arc::new(target));
+        }
+        memory
+    }
+
+    fn wait(&self, memory: &Memory) -> Duration {
+        let EdgeSettings { debounce: _, resync, retry_first, retry_max } = self.settings;
+        if memory.failures == 0 {
+            return resync;
+        }
+        let doublings = memory.failures.saturating_sub(1).min(16);
+        let wait = retry_first.saturating_mul(1 << doublings).min(retry_max);
+        // Jitter down to half: edges that failed together are not asked together.
+        wait.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
+    }
+
+    async fn pass(&self, memory: &mut Memory, snapshot: &PlanSnapshot, trigger: Trigger) {
+        let Rendered { edge: _, config, bytes, digest } = render(&snapshot.plan.effective, &self.edge);
+        let plan = &snapshot.plan;
+        let wanted = Arc::new(Target {
+            config,
+            digest: digest.clone(),
+            revision: plan.revision.clone(),
+            generation: plan.generation,
+        });
+        memory.report.rendered = Some(digest.clone());
+        let is_refused = memory.refused.as_ref() == Some(&digest);
+        if !is_refused {
+            memory.refused = None;
+        }
+        // Last good wins: while the wanted configuration is refused, the one before it is what the edge is kept at.
+        let target = if is_refused { memory.last_good.clone() } else { Some(Arc::clone(&wanted)) };
+        let Some(target) = target else { return };
+        if trigger == Trigger::Plan && memory.failures == 0 && self.is_served(memory, &target) {
+            debug!(edge = %self.edge.name, %digest, "plan changes nothing at this edge");
+            return;
+        }
+        if !memory.own.contains(&target.digest) {
+            self.record_render(&target, bytes).await;
+            if memory.own.len() == OWN_DIGESTS {
+                memory.own.remove(0);
+            }
+            memory.own.push(target.digest.clone());
+        }
+        let order = Order { rendered: &target.config, own: &memory.own };
+        let report = apply(&self.admin, order, &ApplySettings::default(), self.clock).await;
+        self.conclude(memory, &target, report, trigger).await;
+    }
+
+    fn is_served(&self, memory: &Memory, target: &Target) -> bool {
+        memory.report.state == EdgeState::InSync
+            && memory.report.applied.as_ref().is_some_and(|applied| applied.digest == target.digest)
+    }
+
+    /// Takes the result of a pass into memory, the log, the state file and the status, in this order of haste: what is
+    /// remembered and reported is what the edge was seen to do.
+    async fn conclude(&self, memory: &mut Memory, target: &Arc<Target>, report: ApplyReport, trigger: Trigger) {
+        let now = (self.clock)();
+        let edge = &self.edge.name;
+        let ApplyReport { outcome, before, conflicts, writes, load_took, began_at, .. } = &report;
+        memory.report.pushes += u64::from(*writes);
+        if let Some(load_took) = load_took {
+            let gap = load_took.saturating_mul(PUSH_GAP_LOADS).max(PUSH_GAP_MIN);
+            memory.next_push_at = Some(Instant::now() + gap);
+        }
+        if *conflicts > 0 {
+            warn!(%edge, conflicts, "a second writer changed this edge meanwhile");
+        }
+        let had_served = memory.report.applied.is_some();
+        match before.as_ref().map(|seen| seen.standing) {
+            Some(Standing::Empty) if had_served => {
+                memory.report.drifts += 1;
+                warn!(%edge, "the edge had lost its configuration: it was restarted empty");
+            }
+            Some(Standing::Foreign) if had_served => {
+                memory.report.drifts += 1;
+                warn!(%edge, "the edge ran a configuration that nobody committed: it was edited by hand");
+            }
+            _ => {}
+        }
+        match outcome {
+            Outcome::Unchanged | Outcome::Applied => {
+                memory.failures = 0;
+                memory.last_good = Some(Arc::clone(target));
+                memory.report.applied =
+                    Some(Applied { digest: target.digest.clone(), revision: target.revision.clone(), at: now });
+                if memory.refused.is_none() {
+                    memory.report.state = EdgeState::InSync;
+                    memory.report.fault = None;
+                }
+            }
+            Outcome::Rejected { status: _, message } => {
+                memory.failures = 0;
+                memory.refused = Some(target.digest.clone());
+                let message = format!("Caddy rejected the configuration and keeps the one before: {message}");
+                error!(%edge, digest = %target.digest, revision = %target.revision, %message, "edge stalled");
+                self.fault(memory, EdgeState::Stalled, message, now);
+            }
+            Outcome::Conflict => self.failed(memory, format!("a second writer changed it {conflicts} times"), now),
+            Outcome::Drifted { seen } => {
+                self.failed(memory, format!("it runs {} right after a push: a second writer", seen.digest.short()), now);
+            }
+            Outcome::Unverified { error } | Outcome::Failed { error } => self.failed(memory, chain(error), now),
+        }
+        self.publish(memory);
+        let is_routine = matches!(outcome, Outcome::Unchanged) && trigger == Trigger::Resync;
+        if *writes > 0 {
+            info!(%edge, digest = %target.digest, revision = %target.revision, trigger = trigger.as_str(),
+                state = memory.report.state.as_str(), took_ms = report.took.as_millis(), "edge pass ended");
+        }
+        if !is_routine {
+            self.record_apply(target, &report, trigger, *began_at, now).await;
+        }
+    }
+
+    fn failed(&self, memory: &mut Memory, message: String, now: Timestamp) {
+        memory.failures = memory.failures.saturating_add(1);
+        if memory.failures == 1 {
+            warn!(edge = %self.edge.name, %message, "edge not configured; trying again");
+        } else {
+            debug!(edge = %self.edge.name, %message, failures = memory.failures, "edge not configured; trying again");
+        }
+        self.fault(memory, EdgeState::Retrying, message, now);
+    }
+
+    /// A fault that goes on keeps the moment when it began.
+    #[expect(clippy::unused_self, reason = "reads as what the worker does, beside `failed` and `publish`")]
+    fn fault(&self, memory: &mut Memory, state: EdgeState, message: String, now: Timestamp) {
+        let since = memory.report.fault.as_ref().map_or(now, |(_, since)| *since);
+        memory.report.state = state;
+        memory.report.fault = Some((message, since));
+    }
+
+    fn publish(&self, memory: &Memory) {
+        self.reports.send_modify(|reports| {
+            reports.insert(self.edge.name.clone(), memory.report.clone());
+        });
+    }
+
+    async fn record_render(&self, target: &Target, bytes: Vec<u8>) {
+        let row = crate::store::Render {
+            edge: self.edge.name.clone(),
+            digest: target.digest.clone(),
+            bytes: bytes.into(),
+            revision: target.revision.clone(),
+            generation: target.generation,
+            at: (self.clock)(),
+        };
+        if let Err(error) = self.store.record_render(row).await {
+            warn!(edge = %self.edge.name, %error, "rendered configuration not written to the state file");
+        }
+    }
+
+    async fn record_apply(&self, target: &Target, report: &ApplyReport, trigger: Trigger, began: Timestamp, now: Timestamp) {
+        let row = Apply {
+            edge: self.edge.name.clone(),
+            digest: target.digest.clone(),
+            revision: target.revision.clone(),
+            generation: target.generation,
+            trigger: trigger.as_str().to_owned(),
+            outcome: store_outcome(&report.outcome),
+            started_at: began,
+            finished_at: now,
+        };
+        if let Err(error) = self.store.record_apply(row).await {
+            warn!(edge = %self.edge.name, %error, "apply not written to the state file");
+        }
+    }
+}
+
+fn store_outcome(outcome: &Outcome) -> crate::store::ApplyOutcome {
+    use crate::store::ApplyOutcome as Row;
+    match outcome {
+        Outcome::Unchanged => Row::Unchanged,
+        Outcome::Applied => Row::Applied,
+        Outcome::Rejected { message, .. } => Row::Rejected { message: message.clone() },
+        Outcome::Conflict => Row::Conflict,
+        Outcome::Drifted { seen } => Row::Failed { message: format!("read back {}", seen.digest) },
+        Outcome::Unverified { error } | Outcome::Failed { error } => Row::Failed { message: chain(error) },
+    }
+}

@@ -1,0 +1,162 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::edge_worker::EdgeWorker;
+use super::{Clock, EdgeReports, EdgeSettings, PlanSnapshot, SourceState};
+use crate::core::health::Observed;
+use crate::core::inventory::{Desired, Edge};
+use crate::core::model::{EdgeName, Generation, Revision};
+use crate::core::routing::plan;
+use crate::edge::{AdminSettings, CaddyAdmin};
+use crate::store::Store;
+
+/// Changes named in the log one by one; past it their number says enough.
+const CHANGES_LOGGED: usize = 20;
+
+/// Plans whenever desired or observed state changes, and keeps a worker for each edge.
+#[derive(Debug)]
+pub struct Reconciler {
+    /// How edges are driven.
+    pub edge_settings: EdgeSettings,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Where what is served is kept.
+    pub store: Store,
+    /// What is desired.
+    pub source: watch::Receiver<SourceState>,
+    /// What is observed.
+    pub observed: watch::Receiver<Arc<Observed>>,
+    /// The newest plan.
+    pub plans: watch::Sender<Option<PlanSnapshot>>,
+    /// How each edge stands.
+    pub reports: watch::Sender<EdgeReports>,
+}
+
+impl Reconciler {
+    /// Runs until shutdown, and then until every edge worker has ended its pass.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut workers = Workers::default();
+        let mut planned: Option<(Revision, Generation)> = None;
+        loop {
+            let desired = self.source.borrow_and_update().served.as_ref().map(|served| Arc::clone(&served.desired));
+            let observed = Arc::clone(&self.observed.borrow_and_update());
+            if let Some(desired) = desired {
+                let input = (desired.revision.clone(), observed.generation);
+                if planned.as_ref() != Some(&input) {
+                    self.activate(&desired, &observed).await;
+                    workers.follow(&self, &desired, &shutdown).await;
+                    planned = Some(input);
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                changed = self.source.changed() => if changed.is_err() { break },
+                changed = self.observed.changed() => if changed.is_err() { break },
+                name = workers.ended() => {
+                    error!(edge = ?name, "an edge worker ended by itself");
+                    break;
+                }
+            }
+        }
+        workers.stop_all().await;
+    }
+
+    /// One activation: the newest snapshots in, a plan out.
+    async fn activate(&self, desired: &Arc<Desired>, observed: &Observed) {
+        let previous = self.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
+        let plan = Arc::new(plan(desired, observed, previous.as_ref().map(|plan| &plan.effective)));
+        for change in plan.changes.iter().take(CHANGES_LOGGED) {
+            info!(%change, "planned");
+        }
+        if plan.changes.len() > CHANGES_LOGGED {
+            info!(more = plan.changes.len() - CHANGES_LOGGED, "planned more changes");
+        }
+        let held_before = previous.map_or_else(Vec::new, |plan| plan.holds.clone());
+        for hold in plan.holds.iter().filter(|hold| !held_before.contains(hold)) {
+            warn!(%hold, "held");
+        }
+        debug!(revision = %plan.revision, generation = %plan.generation, changes = plan.changes.len(), "activation ended");
+        let is_new = !plan.changes.is_empty() || plan.holds != held_before;
+        // Edges first: the record of what is served does not delay serving it.
+        self.plans.send_replace(Some(PlanSnapshot { plan: Arc::clone(&plan), desired: Arc::clone(desired) }));
+        if is_new && let Err(error) = self.store.record_served(Arc::clone(desired), plan).await {
+            warn!(%error, "what is served not written to the state file");
+        }
+    }
+}
+
+/// The running edge workers.
+#[derive(Debug, Default)]
+struct Workers {
+    running: BTreeMap<EdgeName, (Arc<Edge>, CancellationToken)>,
+    tasks: JoinSet<EdgeName>,
+}
+
+impl Workers {
+    /// Starts workers for new edges, ends those of edges that are gone, and replaces those whose settings changed.
+    async fn follow(&mut self, reconciler: &Reconciler, desired: &Desired, shutdown: &CancellationToken) {
+        let is_current = |name: &EdgeName, edge: &Arc<Edge>| desired.edges.get(name) == Some(edge);
+        let gone: Vec<_> =
+            self.running.iter().filter(|(name, (edge, _))| !is_current(name, edge)).map(|(name, _)| name.clone()).collect();
+        for name in gone {
+            if let Some((_, stop)) = self.running.remove(&name) {
+                stop.cancel();
+                // One writer for each edge: the old worker has ended before a new one begins.
+                while let Some(Ok(ended)) = self.tasks.join_next().await {
+                    if ended == name { break }
+                }
+                reconciler.reports.send_modify(|reports| { reports.remove(&name); });
+                info!(edge = %name, "edge left");
+            }
+        }
+        for (name, edge) in &desired.edges {
+            if self.running.contains_key(name) {
+                continue;
+            }
+            let admin = match CaddyAdmin::new(edge.admin.clone(), AdminSettings::default()) {
+                Ok(admin) => admin,
+                Err(error) => {
+                    error!(edge = %name, %error, "no client for the edge");
+                    continue;
+                }
+            };
+            let worker = EdgeWorker {
+                edge: Arc::clone(edge),
+                admin,
+                settings: reconciler.edge_settings,
+                clock: reconciler.clock,
+                store: reconciler.store.clone(),
+                plans: reconciler.plans.subscribe(),
+                reports: reconciler.reports.clone(),
+            };
+            let stop = shutdown.child_token();
+            self.running.insert(name.clone(), (Arc::clone(edge), stop.clone()));
+            let name = name.clone();
+            self.tasks.spawn(async move {
+                worker.run(stop).await;
+                name
+            });
+        }
+    }
+
+    /// A worker that ended though nobody told it to. Never returns while all is well.
+    async fn ended(&mut self) -> Option<EdgeName> {
+        match self.tasks.join_next().await {
+            Some(Ok(name)) => Some(name),
+            Some(Err(_)) => None,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn stop_all(&mut self) {
+        for (_, stop) in self.running.values() {
+            stop.cancel();
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+}

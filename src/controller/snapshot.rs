@@ -1,0 +1,39 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::core::inventory::Desired;
+use crate::core::model::{EdgeName, RevisionInfo, Timestamp};
+use crate::core::routing::Plan;
+use crate::core::status::{EdgeReport, Fault};
+
+/// What the watcher knows: the last good revision, and what is wrong with reading a newer one.
+#[derive(Debug, Clone, Default)]
+pub struct SourceState {
+    /// The last good revision; none before the first.
+    pub served: Option<Served>,
+    /// When the source was last read with success.
+    pub fetched_at: Option<Timestamp>,
+    /// What is wrong now.
+    pub fault: Option<Fault>,
+}
+
+/// A revision without errors.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// Which revision.
+    pub info: RevisionInfo,
+    /// What it declares.
+    pub desired: Arc<Desired>,
+}
+
+/// A plan with what it was made from.
+#[derive(Debug, Clone)]
+pub struct PlanSnapshot {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The desired state it was made from: edges are in it.
+    pub desired: Arc<Desired>,
+}
+
+/// How each edge stands.
+pub type EdgeReports = BTreeMap<EdgeName, EdgeReport>;

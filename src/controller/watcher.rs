@@ -1,0 +1,226 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::{Clock, Served, SourceState};
+use crate::core::inventory::{Desired, Loaded, load};
+use crate::core::model::{Diagnostic, FileSet, Revision, RevisionInfo, Severity};
+use crate::core::status::Fault;
+use crate::git::{Moved, Snapshot, Source, SourceError};
+use crate::store::{RevisionOutcome, Store};
+
+/// When the source is read.
+#[derive(Debug, Clone, Copy)]
+pub struct WatcherSettings {
+    /// Time between two reads while nothing wakes the watcher.
+    pub poll: Duration,
+    /// Longest wait between two reads of a source that cannot be read.
+    pub retry_max: Duration,
+}
+
+/// Share of the poll interval that is left to chance, so that many controllers do not ask one forge at the same moment.
+const JITTER: f64 = 0.1;
+/// Diagnostics kept in the status; `bascule check` shows them all.
+const DETAILS_MAX: usize = 50;
+
+/// Follows the source and publishes the last good revision.
+pub struct Watcher {
+    /// When to read.
+    pub settings: WatcherSettings,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Where to read from.
+    pub source: Source,
+    /// Where revisions are kept.
+    pub store: Store,
+    /// Says that the source may have changed.
+    pub wake: Arc<Notify>,
+    /// What is known.
+    pub state: watch::Sender<SourceState>,
+}
+
+impl Watcher {
+    /// Runs until shutdown.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        // What was read last, good or bad: it is not checked twice.
+        let mut last_read = self.state.borrow().served.as_ref().map(|served| served.info.id.clone());
+        let mut failures = 0_u32;
+        loop {
+            let fetched = tokio::select! {
+                () = shutdown.cancelled() => return,
+                fetched = self.source.fetch(last_read.clone()) => fetched,
+            };
+            match fetched {
+                Ok(snapshot) => {
+                    failures = 0;
+                    if let Some(read) = self.take(snapshot).await {
+                        last_read = Some(read);
+                    }
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    self.unreadable(&error, failures);
+                }
+            }
+            let wait = self.wait(failures);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.wake.notified() => debug!("the source says that it changed"),
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    fn wait(&self, failures: u32) -> Duration {
+        let WatcherSettings { poll, retry_max } = self.settings;
+        let base = if failures == 0 { poll } else { poll.saturating_mul(1 << failures.min(10)).min(retry_max.max(poll)) };
+        base.mul_f64(fastrand::f64().mul_add(2.0 * JITTER, 1.0 - JITTER))
+    }
+
+    /// Takes what was read. Returns the revision that needs no second reading; none where it must be read again.
+    async fn take(&self, snapshot: Snapshot) -> Option<Revision> {
+        let Snapshot { info, files, moved } = snapshot;
+        let now = (self.clock)();
+        let Some(files) = files else {
+            self.state.send_modify(|state| {
+                state.fetched_at = Some(now);
+                // The source can be read again; a fault of the newest revision itself stays.
+                if state.fault.as_ref().is_some_and(|fault| fault.scope == SOURCE) {
+                    state.fault = None;
+                }
+            });
+            return Some(info.id);
+        };
+        if moved == Moved::Rewritten {
+            warn!(revision = %info.id, "the branch was rewritten (force-push); following it");
+        }
+        let files = Arc::new(files);
+        let loaded = {
+            let (files, revision) = (Arc::clone(&files), info.id.clone());
+            tokio::task::spawn_blocking(move || load(&files, revision)).await
+        };
+        let Ok(Loaded { desired, diagnostics }) = loaded else {
+            error!(revision = %info.id, "checking the revision ended in a panic; it is refused");
+            return Some(info.id);
+        };
+        let before = self.state.borrow().served.as_ref().map(|served| Arc::clone(&served.desired));
+        let accepted = match desired {
+            Some(desired) => refuse_emptied(desired, before.as_deref()),
+            None => Err(refusal(&diagnostics)),
+        };
+        match accepted {
+            Ok(desired) => self.accept(info, files, desired, &diagnostics).await,
+            Err(message) => self.refuse(info, files, message, &diagnostics).await,
+        }
+    }
+
+    async fn accept(
+        &self,
+        info: RevisionInfo,
+        files: Arc<FileSet>,
+        desired: Desired,
+        diagnostics: &[Diagnostic],
+    ) -> Option<Revision> {
+        let now = (self.clock)();
+        for warning in diagnostics {
+            warn!(revision = %info.id.short(), "{warning}");
+        }
+        // Durable before visible: what an edge may be made to run is in the state file first.
+        if let Err(error) = self.store.record_revision(info.clone(), files, RevisionOutcome::Accepted, now).await {
+            warn!(%error, revision = %info.id, "revision not written to the state file");
+        }
+        let Desired { sites, services, backends, edges, .. } = &desired;
+        info!(revision = %info.id.short(), subject = info.subject, sites = sites.len(), services = services.len(),
+            backends = backends.len(), edges = edges.len(), "revision accepted");
+        let id = info.id.clone();
+        let served = Served { info, desired: Arc::new(desired) };
+        self.state.send_replace(SourceState { served: Some(served), fetched_at: Some(now), fault: None });
+        Some(id)
+    }
+
+    async fn refuse(
+        &self,
+        info: RevisionInfo,
+        files: Arc<FileSet>,
+        message: String,
+        diagnostics: &[Diagnostic],
+    ) -> Option<Revision> {
+        let now = (self.clock)();
+        error!(revision = %info.id.short(), subject = info.subject, "{message}; the last good revision stays");
+        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+        let outcome =
+            RevisionOutcome::Rejected { errors: u32::try_from(errors).unwrap_or(u32::MAX), first: message.clone() };
+        if let Err(error) = self.store.record_revision(info.clone(), files, outcome, now).await {
+            warn!(%error, revision = %info.id, "revision not written to the state file");
+        }
+        let fault = Fault {
+            scope: INVENTORY,
+            message: format!("revision {} is refused: {message}; the last good one stays", info.id.short()),
+            since: now,
+            details: diagnostics.iter().take(DETAILS_MAX).map(ToString::to_string).collect(),
+        };
+        self.state.send_modify(|state| {
+            state.fetched_at = Some(now);
+            state.fault = Some(fault);
+        });
+        Some(info.id)
+    }
+
+    fn unreadable(&self, error: &SourceError, failures: u32) {
+        let message = chain(error);
+        if failures == 1 {
+            warn!(%message, "the source cannot be read; the last good revision stays");
+        } else {
+            debug!(%message, failures, "the source still cannot be read");
+        }
+        let now = (self.clock)();
+        self.state.send_modify(|state| {
+            // A fault that goes on keeps the moment when it began.
+            let ongoing = state.fault.as_ref().filter(|fault| fault.scope == SOURCE);
+            let since = ongoing.map_or(now, |fault| fault.since);
+            state.fault = Some(Fault { scope: SOURCE, message, since, details: Vec::new() });
+        });
+    }
+}
+
+const SOURCE: &str = "source";
+const INVENTORY: &str = "inventory";
+
+fn refusal(diagnostics: &[Diagnostic]) -> String {
+    let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let first = errors.next().map_or_else(|| "no desired state".to_owned(), ToString::to_string);
+    match errors.count() {
+        0 => first,
+        more => format!("{first} (and {more} more errors)"),
+    }
+}
+
+/// Last good wins: an inventory that had services and has none left is a mistake until somebody says otherwise, by
+/// stopping bascule.
+fn refuse_emptied(desired: Desired, before: Option<&Desired>) -> Result<Desired, String> {
+    for (what, now, then) in [
+        ("service", desired.services.len(), before.map_or(0, |before| before.services.len())),
+        ("edge", desired.edges.len(), before.map_or(0, |before| before.edges.len())),
+    ] {
+        if now == 0 && then > 0 {
+            return Err(format!("it declares no {what} any more, and {then} are served"));
+        }
+    }
+    Ok(desired)
+}
+
+/// An error with its causes, for people.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
