@@ -3,3 +3,4 @@
 pub mod core;
 pub mod edge;
 pub mod probe;
+pub mod store;

@@ -11,7 +11,7 @@ use super::{Clock, SourceState};
 use crate::core::health::{BackendHealth, Observed, Sample, Thresholds, Transition, Verdict, age, step};
 use crate::core::inventory::{Backend, BackendState, Desired};
 use crate::core::model::{BackendName, Generation};
-use crate::probe::{ProbeSet, ProbeTarget};
+use crate::probe::{ProbeSet, probe_set};
 use crate::store::Store;
 
 /// Most samples taken in one go before a snapshot is published: bounds the delay of the first of them.
@@ -86,9 +86,8 @@ impl Observer {
                     if changed.is_err() { break }
                     let desired = source.borrow_and_update().served.as_ref().map(|served| Arc::clone(&served.desired));
                     let Some(desired) = desired else { continue };
-                    let gone = state.follow(&desired, remembered.take().unwrap_or_default());
+                    state.follow(&desired, remembered.take().unwrap_or_default());
                     targets.send_replace(Arc::new(probe_set(&desired)));
-                    forget(&store, gone).await;
                     state.publish(&observed);
                     continue;
                 }
@@ -129,34 +128,15 @@ async fn persist(store: &Store, state: &mut State, transitions: Vec<Transition>)
     for transition in &transitions {
         state.dirty.remove(&transition.backend);
     }
-    if let Err(error) = store.record_health(health).await {
+    if let Err(error) = store.record_transitions(transitions, health).await {
         warn!(%error, "verdicts not written to the state file");
     }
-    if let Err(error) = store.record_transitions(transitions).await {
-        warn!(%error, "transitions not written to the state file");
-    }
-}
-
-async fn forget(store: &Store, gone: bool) {
-    if gone {
-        tracing::debug!("backends that are no longer declared are forgotten with the next served state");
-    }
-    let _ = store;
-}
-
-/// What is probed: every backend that is not disabled.
-fn probe_set(desired: &Desired) -> ProbeSet {
-    let probed = desired.backends.values().filter(|backend| backend.state != BackendState::Disabled);
-    let target = |backend: &Arc<Backend>| {
-        (backend.name.clone(), ProbeTarget { upstream: backend.upstream(), probe: backend.probe.clone() })
-    };
-    probed.map(target).collect()
 }
 
 impl State {
     /// Follows a new desired state. What is known of a backend stays while it is dialed at the same address; a backend at
-    /// a new address is another one, and unknown. True when some backend is no longer declared.
-    fn follow(&mut self, desired: &Desired, mut remembered: BTreeMap<BackendName, BackendHealth>) -> bool {
+    /// a new address is another one, and unknown.
+    fn follow(&mut self, desired: &Desired, mut remembered: BTreeMap<BackendName, BackendHealth>) {
         let mut before = std::mem::take(&mut self.watched);
         for backend in desired.backends.values() {
             let known = match before.remove(&backend.name) {
@@ -173,7 +153,6 @@ impl State {
             self.watched.insert(backend.name.clone(), watched);
         }
         self.dirty.retain(|name| self.watched.contains_key(name));
-        !before.is_empty()
     }
 
     /// Takes one sample. A sample of a backend that is no longer probed is late and means nothing.
