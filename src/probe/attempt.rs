@@ -1,7 +1,7 @@
 //! One probe from start to end.
 
 use super::dial::{Connection, Connectors, dial, dial_and_close};
-use super::http::{Answer, Question, ask, is_usable};
+use super::http::{Answer, Question, ask};
 use super::target::ProbeTarget;
 use crate::core::health::{Failure, Outcome};
 use crate::core::inventory::{ProbeKind, StatusRange, UpstreamTls};
@@ -76,9 +76,7 @@ impl Call<'_> {
     async fn answer(&self, idle: Option<Connection>) -> Result<Answer, Failure> {
         let host = self.host_header();
         let question = Question { path: self.path.as_str(), host: &host };
-        if let Some(mut stream) = idle
-            && is_usable(&mut stream).await
-        {
+        if let Some(stream) = idle {
             match ask(stream, question).await {
                 Err(unanswered) if unanswered.may_be_stale => {}
                 result => return result.map_err(|unanswered| unanswered.failure),

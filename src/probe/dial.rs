@@ -34,7 +34,6 @@ impl Connectors {
         let trusting = native_tls::TlsConnector::builder()
             .disable_built_in_roots(true)
             .danger_accept_invalid_certs(true)
-            .danger_accept_invalid_hostnames(true)
             .build()?;
         Ok(Self { verifying: verifying.into(), trusting: trusting.into() })
     }
@@ -69,9 +68,8 @@ pub(super) async fn dial(upstream: SocketAddr) -> Result<TcpStream, Failure> {
 ///
 /// It is closed with a reset. An orderly close leaves a `TIME_WAIT` behind at the side that closes first, a minute for each
 /// probe, and an entry in the firewall's connection table for two: 120,000 and 240,000 of them at 2,000 probes a second,
-/// where the usual table holds 65,536 and a full one drops everybody's packets. The price is that a server that has
-/// accepted the connection reads "connection reset by peer" instead of an end, which some write to their log. HAProxy
-/// made the same choice for its own checks.
+/// where the usual table holds 65,536 to 262,144 and a full one drops everybody's packets. The price is that a server that
+/// has accepted the connection reads "connection reset by peer" instead of an end, which some write to their log.
 pub(super) async fn dial_and_close(upstream: SocketAddr) -> Result<(), Failure> {
     let stream = dial(upstream).await?;
     stream.set_zero_linger().map_err(|error| failure_of(&error))
@@ -91,7 +89,9 @@ pub(super) fn failure_of(error: &io::Error) -> Failure {
             | Errno::PERM,
         ) => Failure::Prober(words(error)),
         Some(Errno::TIMEDOUT) => Failure::Timeout,
-        _ => Failure::Connect(words(error)),
+        Some(_) => Failure::Connect(words(error)),
+        // Not the operating system's words but those of a layer above TCP: TLS that broke off, a body that ended early.
+        None => Failure::Protocol(words(error)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One GET request over one connection.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 
 use http_body_util::{BodyExt as _, Empty};
@@ -10,7 +10,6 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead as _, ReadBuf};
 
 use super::dial::{Connection, failure_of, words};
 use crate::core::health::Failure;
@@ -41,8 +40,9 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) struct Unanswered {
     pub(super) failure: Failure,
-    /// True where the connection ended without a byte of an answer that could be understood. On a connection that had
-    /// been idle this says that the server had closed it, not that the server is unwell.
+    /// True where the connection ended without a byte of an answer that could be understood, or held bytes before anything
+    /// was asked (hyper takes them for no answer: the `408` that some servers send before they close). On a connection
+    /// that had been idle this says that the server was done with it, not that the server is unwell.
     pub(super) may_be_stale: bool,
 }
 
@@ -92,7 +92,7 @@ impl Answer {
         let mut body = response.into_body();
         let mut read = 0;
         while let Some(frame) = link.drive(body.frame()).await {
-            let frame = frame.map_err(|error| unanswered(&error).failure)?;
+            let frame = frame.map_err(|error| broken_off(&error))?;
             read += frame.data_ref().map_or(0, Bytes::len);
             if read > BODY_MAX {
                 return Ok(None);
@@ -110,15 +110,12 @@ impl Answer {
     }
 }
 
-/// True where an idle connection is still open and silent. An end, an error or bytes that nobody asked for (such as the
-/// `408` that some servers send before they close) make it useless.
-pub(super) async fn is_usable(stream: &mut Connection) -> bool {
-    let mut byte = [0; 1];
-    poll_fn(|context| {
-        let mut buffer = ReadBuf::new(&mut byte);
-        Poll::Ready(Pin::new(&mut *stream).poll_read(context, &mut buffer).is_pending())
-    })
-    .await
+/// Sorts what hyper said after the head had come: whatever ended the connection, the answer broke off.
+fn broken_off(error: &hyper::Error) -> Failure {
+    match unanswered(error).failure {
+        Failure::Connect(detail) => Failure::Protocol(format!("broke off: {detail}")),
+        failure => failure,
+    }
 }
 
 fn request(question: Question<'_>) -> Result<Request<Empty<Bytes>>, Failure> {

@@ -154,6 +154,8 @@ impl Prober {
         debug!(in_flight = floor.schedule.running(), "prober stops");
         while let Some(ended) = floor.tasks.join_next().await {
             floor.end(ended);
+            // Nothing waits for its turn any more.
+            worker.stats.waits(floor.schedule.running(), None);
         }
     }
 }
