@@ -43,7 +43,7 @@ pub struct Settings {
 }
 
 /// The longest that a source which cannot be read is left alone.
-const SOURCE_RETRY_MAX: Duration = Duration::from_secs(300);
+const SOURCE_RETRY_MAX: Duration = Duration::from_mins(5);
 /// The longest that shutdown waits for work under way: a push to an edge has its own, shorter deadline.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(20);
 
@@ -89,7 +89,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let mut tasks = Tasks::new(shutdown.clone());
     let wake = Arc::new(Notify::new());
     if let Some(path) = source.location.local_path() {
-        match watch_local(path, &source.branch, Arc::clone(&wake)) {
+        match watch_local(path, Arc::clone(&wake)) {
             Ok(guard) => tasks.keep(guard),
             Err(error) => warn!(%error, "the local source cannot be watched; it is polled"),
         }
@@ -103,7 +103,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         state: wires.source.clone(),
     };
     let (samples_tx, samples) = mpsc::channel(SAMPLES_BOUND);
-    let prober = Prober::new(prober, now)?;
+    let prober = Prober::new(prober)?;
     let observer = Observer {
         settings: ObserverSettings::default(),
         clock: now,
@@ -152,14 +152,13 @@ async fn recall(store: &Store, wires: &Wires) {
         }
     };
     // A newer bascule may refuse what an older one took; then the source decides.
-    match load(&files, info.id.clone()).desired {
-        Some(desired) => {
-            info!(revision = %info.id.short(), "serving the last good revision until the source is read");
-            let served = Served { info, desired: Arc::new(desired) };
-            wires.source.send_replace(SourceState { served: Some(served), fetched_at: None, fault: None });
-        }
-        None => warn!(revision = %info.id, "this bascule refuses the last good revision; waiting for the source"),
-    }
+    let Some(desired) = load(&files, info.id.clone()).desired else {
+        warn!(revision = %info.id, "this bascule refuses the last good revision; waiting for the source");
+        return;
+    };
+    info!(revision = %info.id.short(), "serving the last good revision until the source is read");
+    let served = Served { info, desired: Arc::new(desired) };
+    wires.source.send_replace(SourceState { served: Some(served), fetched_at: None, fault: None });
 }
 
 /// The view of this moment.

@@ -43,6 +43,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once")]
 enum Command {
     /// Runs the controller: follows the inventory, probes backends, configures edges.
     Run(run::Args),

@@ -10,6 +10,7 @@ mod reconciler;
 mod snapshot;
 mod watcher;
 
+pub use self::debounce::Debounce;
 pub use self::edge_worker::EdgeSettings;
 pub use self::observer::{Observer, ObserverSettings};
 pub use self::reconciler::Reconciler;

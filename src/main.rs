@@ -1,1 +1,5 @@
-fn main() {}
+//! The `bascule` command.
+
+fn main() -> std::process::ExitCode {
+    bascule::cli::main()
+}

@@ -48,10 +48,7 @@ impl Api {
             .route("/readyz", get(ready))
             .route("/v1/status", get(status))
             .with_state(self);
-        axum::serve(listener, router)
-            .with_graceful_shutdown(shutdown.cancelled_owned())
-            .await
-            .map_err(ApiError::Serve)
+        axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await.map_err(ApiError::Serve)
     }
 }
 

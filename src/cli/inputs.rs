@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::core::inventory::{Desired, Edge, Loaded, Paint, load, report};
-use crate::core::model::{Diagnostic, EdgeName, FileSet, Limits, RevisionInfo, Severity};
+use crate::core::model::{Diagnostic, EdgeName, FileSet, Limits, Severity};
 use crate::git::{Credentials, Location, Source, SourceSettings};
 
 /// The folders of an inventory: a folder that has one of them is an inventory.
@@ -16,8 +16,6 @@ pub(super) struct Inventory {
     pub(super) prefix: String,
     /// Its files.
     pub(super) files: FileSet,
-    /// Identity of what was read.
-    pub(super) info: RevisionInfo,
     /// What it declares; none when it has errors.
     pub(super) desired: Option<Desired>,
     /// What is wrong with it.
@@ -38,9 +36,9 @@ pub(super) async fn read(path: &Path) -> anyhow::Result<Inventory> {
     };
     let snapshot = Source::open(settings)?.fetch(None).await?;
     let files = snapshot.files.context("a first read always has files")?;
-    let Loaded { desired, diagnostics } = load(&files, snapshot.info.id.clone());
+    let Loaded { desired, diagnostics } = load(&files, snapshot.info.id);
     let prefix = format!("{}/", folder.display());
-    Ok(Inventory { prefix, files, info: snapshot.info, desired, diagnostics })
+    Ok(Inventory { prefix, files, desired, diagnostics })
 }
 
 fn find(path: &Path) -> anyhow::Result<PathBuf> {

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::app::{self, Settings};
-use crate::controller::EdgeSettings;
+use crate::controller::{Debounce, EdgeSettings};
 use crate::core::model::{Limits, TimeSpan};
 use crate::git::{Credentials, Location, SourceSettings};
 use crate::probe::{ProberSettings, raise_open_files};
@@ -53,6 +54,7 @@ pub(super) struct Args {
 /// Credentials for the repository. Secrets are files or environment variables, never arguments: arguments are seen by every
 /// user of a machine.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_field_names, reason = "a field's name is its flag's")]
 struct GitArgs {
     /// User name for https. With a token, most forges take any name.
     #[arg(long, env = "BASCULE_GIT_USERNAME")]
@@ -76,10 +78,6 @@ struct GitArgs {
 
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let settings = settings(args)?;
-    match raise_open_files() {
-        Ok(limit) => info!(limit, "open files"),
-        Err(error) => warn!(%error, "the limit of open files stays as it is"),
-    }
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     tokio::spawn(async move {
@@ -109,11 +107,21 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         cache: state.with_extension("git"),
         timeout: fetch_timeout.get(),
     };
-    let mut edge = EdgeSettings::default();
-    edge.resync = resync.get();
-    edge.debounce.quiet = quiet.get();
-    edge.debounce.ceiling = ceiling.get();
-    Ok(Settings { source, state, poll: poll.get(), listen, edge, prober: ProberSettings::default() })
+    let debounce = Debounce { quiet: quiet.get(), ceiling: ceiling.get() };
+    let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
+    Ok(Settings { source, state, poll: poll.get(), listen, edge, prober: prober() })
+}
+
+/// Every backend costs a connection that is kept between its probes, so the process takes as many files as it may.
+pub(super) fn prober() -> ProberSettings {
+    let settings = ProberSettings::new(Arc::new(app::now));
+    match raise_open_files() {
+        Ok(limit) => settings.within_open_files(limit),
+        Err(error) => {
+            warn!(%error, "the limit of open files stays as it is");
+            settings
+        }
+    }
 }
 
 fn credentials(args: GitArgs) -> anyhow::Result<Credentials> {
@@ -150,4 +158,3 @@ pub(super) async fn signalled() {
         _ = interrupt.recv() => {}
     }
 }
-

@@ -100,6 +100,21 @@ struct Target {
     generation: Generation,
 }
 
+impl Memory {
+    /// True when the edge was last seen to run `target`, and nothing has gone wrong since.
+    fn is_served(&self, target: &Target) -> bool {
+        let applied = self.report.applied.as_ref();
+        self.report.state == EdgeState::InSync && applied.is_some_and(|applied| applied.digest == target.digest)
+    }
+
+    /// A fault that goes on keeps the moment when it began.
+    fn fault(&mut self, state: EdgeState, message: String, now: Timestamp) {
+        let since = self.report.fault.as_ref().map_or(now, |(_, since)| *since);
+        self.report.state = state;
+        self.report.fault = Some((message, since));
+    }
+}
+
 impl<A: Admin> EdgeWorker<A> {
     /// Runs until shutdown.
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
@@ -191,7 +206,7 @@ impl<A: Admin> EdgeWorker<A> {
         // Last good wins: while the wanted configuration is refused, the one before it is what the edge is kept at.
         let target = if is_refused { memory.last_good.clone() } else { Some(Arc::clone(&wanted)) };
         let Some(target) = target else { return };
-        if trigger == Trigger::Plan && memory.failures == 0 && self.is_served(memory, &target) {
+        if trigger == Trigger::Plan && memory.failures == 0 && memory.is_served(&target) {
             debug!(edge = %self.edge.name, %digest, "plan changes nothing at this edge");
             return;
         }
@@ -205,11 +220,6 @@ impl<A: Admin> EdgeWorker<A> {
         let order = Order { rendered: &target.config, own: &memory.own };
         let report = apply(&self.admin, order, &ApplySettings::default(), self.clock).await;
         self.conclude(memory, &target, report, trigger).await;
-    }
-
-    fn is_served(&self, memory: &Memory, target: &Target) -> bool {
-        memory.report.state == EdgeState::InSync
-            && memory.report.applied.as_ref().is_some_and(|applied| applied.digest == target.digest)
     }
 
     /// Takes the result of a pass into memory, the log, the state file and the status, in this order of haste: what is
@@ -254,11 +264,15 @@ impl<A: Admin> EdgeWorker<A> {
                 memory.refused = Some(target.digest.clone());
                 let message = format!("Caddy rejected the configuration and keeps the one before: {message}");
                 error!(%edge, digest = %target.digest, revision = %target.revision, %message, "edge stalled");
-                self.fault(memory, EdgeState::Stalled, message, now);
+                memory.fault(EdgeState::Stalled, message, now);
             }
             Outcome::Conflict => self.failed(memory, format!("a second writer changed it {conflicts} times"), now),
             Outcome::Drifted { seen } => {
-                self.failed(memory, format!("it runs {} right after a push: a second writer", seen.digest.short()), now);
+                self.failed(
+                    memory,
+                    format!("it runs {} right after a push: a second writer", seen.digest.short()),
+                    now,
+                );
             }
             Outcome::Unverified { error } | Outcome::Failed { error } => self.failed(memory, chain(error), now),
         }
@@ -280,15 +294,7 @@ impl<A: Admin> EdgeWorker<A> {
         } else {
             debug!(edge = %self.edge.name, %message, failures = memory.failures, "edge not configured; trying again");
         }
-        self.fault(memory, EdgeState::Retrying, message, now);
-    }
-
-    /// A fault that goes on keeps the moment when it began.
-    #[expect(clippy::unused_self, reason = "reads as what the worker does, beside `failed` and `publish`")]
-    fn fault(&self, memory: &mut Memory, state: EdgeState, message: String, now: Timestamp) {
-        let since = memory.report.fault.as_ref().map_or(now, |(_, since)| *since);
-        memory.report.state = state;
-        memory.report.fault = Some((message, since));
+        memory.fault(EdgeState::Retrying, message, now);
     }
 
     fn publish(&self, memory: &Memory) {
@@ -311,7 +317,14 @@ impl<A: Admin> EdgeWorker<A> {
         }
     }
 
-    async fn record_apply(&self, target: &Target, report: &ApplyReport, trigger: Trigger, began: Timestamp, now: Timestamp) {
+    async fn record_apply(
+        &self,
+        target: &Target,
+        report: &ApplyReport,
+        trigger: Trigger,
+        began: Timestamp,
+        now: Timestamp,
+    ) {
         let row = Apply {
             edge: self.edge.name.clone(),
             digest: target.digest.clone(),

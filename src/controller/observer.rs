@@ -164,15 +164,16 @@ impl State {
         if !self.dirty.contains(&sample.backend) {
             self.dirty.insert(sample.backend.clone());
         }
-        health.availability.count(sample.at, sample.outcome.is_pass());
+        if sample.outcome.tells_of_backend() {
+            health.availability.count(sample.at, sample.outcome.is_pass());
+        }
         step(health, sample, *thresholds)
     }
 
     fn age(&mut self, clock: Clock) -> Vec<Transition> {
         let now = clock();
-        let stale = |(name, watched): (&BackendName, &mut Watched)| {
-            age(&mut watched.health, name, now, watched.thresholds)
-        };
+        let stale =
+            |(name, watched): (&BackendName, &mut Watched)| age(&mut watched.health, name, now, watched.thresholds);
         self.watched.iter_mut().filter_map(stale).collect()
     }
 

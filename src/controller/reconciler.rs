@@ -101,16 +101,24 @@ impl Workers {
     /// Starts workers for new edges, ends those of edges that are gone, and replaces those whose settings changed.
     async fn follow(&mut self, reconciler: &Reconciler, desired: &Desired, shutdown: &CancellationToken) {
         let is_current = |name: &EdgeName, edge: &Arc<Edge>| desired.edges.get(name) == Some(edge);
-        let gone: Vec<_> =
-            self.running.iter().filter(|(name, (edge, _))| !is_current(name, edge)).map(|(name, _)| name.clone()).collect();
+        let gone: Vec<_> = self
+            .running
+            .iter()
+            .filter(|(name, (edge, _))| !is_current(name, edge))
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in gone {
             if let Some((_, stop)) = self.running.remove(&name) {
                 stop.cancel();
                 // One writer for each edge: the old worker has ended before a new one begins.
                 while let Some(Ok(ended)) = self.tasks.join_next().await {
-                    if ended == name { break }
+                    if ended == name {
+                        break;
+                    }
                 }
-                reconciler.reports.send_modify(|reports| { reports.remove(&name); });
+                reconciler.reports.send_modify(|reports| {
+                    reports.remove(&name);
+                });
                 info!(edge = %name, "edge left");
             }
         }

@@ -77,7 +77,8 @@ impl Watcher {
 
     fn wait(&self, failures: u32) -> Duration {
         let WatcherSettings { poll, retry_max } = self.settings;
-        let base = if failures == 0 { poll } else { poll.saturating_mul(1 << failures.min(10)).min(retry_max.max(poll)) };
+        let base =
+            if failures == 0 { poll } else { poll.saturating_mul(1 << failures.min(10)).min(retry_max.max(poll)) };
         base.mul_f64(fastrand::f64().mul_add(2.0 * JITTER, 1.0 - JITTER))
     }
 

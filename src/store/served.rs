@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use crate::core::inventory::{BackendState, Desired, Origin};
+use crate::core::model::{BackendName, ServiceName, SiteName};
 use crate::core::routing::{EffectiveService, Member, Plan, Role};
 
 /// Writes what is served: rows that differ are updated, rows that are gone are removed.
@@ -17,10 +18,10 @@ pub(super) fn record(db: &Connection, desired: &Desired, plan: &Plan) -> rusqlit
     for service in plan.effective.services.values() {
         record_service(db, service)?;
     }
-    remove_others(db, "sites", "name", desired.sites.keys().map(|name| name.as_str()))?;
-    remove_others(db, "services", "name", desired.services.keys().map(|name| name.as_str()))?;
-    remove_others(db, "backends", "name", desired.backends.keys().map(|name| name.as_str()))?;
-    remove_others(db, "health", "backend", desired.backends.keys().map(|name| name.as_str()))
+    remove_others(db, "sites", "name", desired.sites.keys().map(SiteName::as_str))?;
+    remove_others(db, "services", "name", desired.services.keys().map(ServiceName::as_str))?;
+    remove_others(db, "backends", "name", desired.backends.keys().map(BackendName::as_str))?;
+    remove_others(db, "health", "backend", desired.backends.keys().map(BackendName::as_str))
 }
 
 fn record_service(db: &Connection, effective: &EffectiveService) -> rusqlite::Result<()> {

@@ -17,8 +17,10 @@ const QUEUE: usize = 64;
 /// Writes that share one commit, at most: one flush to the disk serves all that queued up during the one before.
 const GROUP: usize = 32;
 
+type Work = Box<dyn FnOnce(&Connection) -> rusqlite::Result<()> + Send>;
+
 struct Write {
-    work: Box<dyn FnOnce(&Connection) -> rusqlite::Result<()> + Send>,
+    work: Work,
     reply: oneshot::Sender<rusqlite::Result<()>>,
 }
 

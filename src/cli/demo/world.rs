@@ -16,7 +16,6 @@ use crate::controller::EdgeSettings;
 use crate::core::model::Limits;
 use crate::core::status::StatusDto;
 use crate::git::{Credentials, Location, SourceSettings};
-use crate::probe::ProberSettings;
 
 /// The demonstration's public host name.
 pub(super) const DOMAIN: &str = "api.acecinema.fr";
@@ -64,7 +63,7 @@ impl World {
             poll: Duration::from_secs(30),
             listen: api,
             edge: EdgeSettings::default(),
-            prober: ProberSettings::default(),
+            prober: super::super::run::prober(),
         };
         let controller = tokio::spawn(app::run(settings, shutdown.clone()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;

@@ -93,15 +93,12 @@ fn read(documents: &mut Documents, path: &str, bytes: &[u8]) {
             documents.faults.push(empty_document(path, kind, &node));
             continue;
         }
+        let Documents { sites, services, backends, edges, faults, broken, .. } = documents;
         match kind {
-            Kind::Site => take(kind, path, node, &mut documents.sites, &mut documents.faults, &mut documents.broken),
-            Kind::Service => {
-                take(kind, path, node, &mut documents.services, &mut documents.faults, &mut documents.broken)
-            }
-            Kind::Backend => {
-                take(kind, path, node, &mut documents.backends, &mut documents.faults, &mut documents.broken)
-            }
-            Kind::Edge => take(kind, path, node, &mut documents.edges, &mut documents.faults, &mut documents.broken),
+            Kind::Site => take(kind, path, node, sites, faults, broken),
+            Kind::Service => take(kind, path, node, services, faults, broken),
+            Kind::Backend => take(kind, path, node, backends, faults, broken),
+            Kind::Edge => take(kind, path, node, edges, faults, broken),
         }
     }
     if is_broken {

@@ -73,7 +73,7 @@ fn not_available(entry: &Entry<ServiceDoc>, routing: &RoutingDoc, faults: &mut V
     match when_all_down {
         WhenAllDownDoc::ServeAll => {}
         WhenAllDownDoc::Page => {
-            refuse("/routing/when_all_down", "`when_all_down: page`", "use `when_all_down: serve_all`")
+            refuse("/routing/when_all_down", "`when_all_down: page`", "use `when_all_down: serve_all`");
         }
     }
     if !sites.is_empty() && *policy == PolicyDoc::Spread {
