@@ -22,6 +22,8 @@ pub struct WatcherSettings {
     pub retry_max: Duration,
 }
 
+/// Wait before the first new try of a source that could not be read; it doubles.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// Share of the poll interval that is left to chance, so that many controllers do not ask one forge at the same moment.
 const JITTER: f64 = 0.1;
 /// Diagnostics kept in the status; `bascule check` shows them all.
@@ -77,8 +79,10 @@ impl Watcher {
 
     fn wait(&self, failures: u32) -> Duration {
         let WatcherSettings { poll, retry_max } = self.settings;
-        let base =
-            if failures == 0 { poll } else { poll.saturating_mul(1 << failures.min(10)).min(retry_max.max(poll)) };
+        let base = match failures {
+            0 => poll,
+            _ => RETRY_FIRST.saturating_mul(1 << (failures - 1).min(16)).min(retry_max),
+        };
         base.mul_f64(fastrand::f64().mul_add(2.0 * JITTER, 1.0 - JITTER))
     }
 

@@ -57,7 +57,10 @@ impl Read<'_> {
         let repository = Repository::open(path).map_err(failed)?;
         let SourceSettings { branch, .. } = self.settings;
         let reference = format!("refs/heads/{branch}");
-        let commit = match repository.find_reference(&reference).and_then(|reference| reference.peel_to_commit()) {
+        let find = || repository.find_reference(&reference).and_then(|reference| reference.peel_to_commit());
+        // Whoever writes to the branch replaces its file, and between two looks (loose file, packed file) it may be in
+        // neither: a branch that is not there is looked for twice.
+        let commit = match find().or_else(|_| find()) {
             Ok(commit) => commit,
             Err(error) if error.code() == ErrorCode::NotFound => {
                 let names = repository.branches(Some(git2::BranchType::Local)).map_err(failed)?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 use tokio::task::JoinHandle;
 
-use super::world::{PATIENCE, SITES, World, ask, backend_document, backend_name};
+use super::world::{PATIENCE, SITES, World, ask_once, backend_document, backend_name, is_closed_connection};
 use crate::core::status::{BackendDto, StatusDto};
 
 /// Requests that decide who serves: enough that a site with half of the traffic cannot be missed by chance (2^-50).
@@ -133,12 +133,10 @@ impl Client {
         let task = tokio::spawn(async move {
             let mut seen = Seen::default();
             while !is_over.load(Ordering::Relaxed) {
-                let mut answer = ask(&client, edge).await;
-                // A reload of Caddy closes connections, and a request that was just sent over one is lost unanswered. Every
-                // browser sends it again (RFC 9110, section 9.2.2), and so does this client: once.
+                let mut answer = ask_once(&client, edge).await;
                 if answer.as_ref().is_err_and(is_closed_connection) {
                     seen.again += 1;
-                    answer = ask(&client, edge).await;
+                    answer = ask_once(&client, edge).await;
                 }
                 if let Err(error) = answer {
                     eprintln!("a request failed: {error:#}");
@@ -161,9 +159,4 @@ impl Client {
         self.stop.store(true, Ordering::Relaxed);
         Ok(self.task.await?)
     }
-}
-
-/// True where the connection ended before any answer.
-fn is_closed_connection(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<reqwest::Error>().is_some_and(|error| error.is_request() && !error.is_timeout())
 }

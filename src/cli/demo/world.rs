@@ -159,7 +159,21 @@ impl World {
     }
 }
 
+/// Asks, and once more where the connection was closed before any answer: a reload of Caddy closes connections, and a
+/// request that was just sent over one is lost. Every browser sends it again (RFC 9110, section 9.2.2).
 pub(super) async fn ask(client: &reqwest::Client, edge: SocketAddr) -> anyhow::Result<String> {
+    match ask_once(client, edge).await {
+        Err(error) if is_closed_connection(&error) => ask_once(client, edge).await,
+        answer => answer,
+    }
+}
+
+/// True where the connection ended before any answer.
+pub(super) fn is_closed_connection(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<reqwest::Error>().is_some_and(|error| error.is_request() && !error.is_timeout())
+}
+
+pub(super) async fn ask_once(client: &reqwest::Client, edge: SocketAddr) -> anyhow::Result<String> {
     let answer = client.get(format!("http://{edge}/")).header("Host", DOMAIN).send().await?;
     let status = answer.status();
     let body = answer.text().await?;
