@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,10 +43,14 @@ impl Default for EdgeSettings {
     }
 }
 
-/// Shortest time between two pushes to one edge. Every push reloads the whole Caddy: new connections may be lost in it.
-const PUSH_GAP_MIN: Duration = Duration::from_millis(500);
-/// A large configuration takes seconds to load; the edge gets at least this many times as long without a load.
-const PUSH_GAP_LOADS: u32 = 4;
+/// Pushes to one edge within one window, at most: a commit right after another is not kept waiting, a storm of them is.
+/// Every push reloads the whole Caddy, and new connections may be lost in it.
+const PUSHES_PER_WINDOW: usize = 3;
+/// Shortest window.
+const PUSH_WINDOW_MIN: Duration = Duration::from_millis(1500);
+/// The window in loads. A large configuration takes seconds to load; three pushes in twelve loads leave the edge three
+/// quarters of its time.
+const PUSH_WINDOW_LOADS: u32 = 12;
 /// How many of its own digests a worker remembers, to tell an older configuration of its own from somebody else's.
 const OWN_DIGESTS: usize = 32;
 
@@ -87,7 +92,9 @@ pub(super) struct Memory {
     refused: Option<Digest>,
     own: Vec<Digest>,
     failures: u32,
-    next_push_at: Option<Instant>,
+    /// When the newest pushes ended, oldest first.
+    pushes: VecDeque<Instant>,
+    last_load: Duration,
     report: EdgeReport,
 }
 
@@ -101,6 +108,15 @@ struct Target {
 }
 
 impl Memory {
+    /// The first moment at which another push keeps within the rate.
+    fn next_push_at(&self) -> Instant {
+        let window = self.last_load.saturating_mul(PUSH_WINDOW_LOADS).max(PUSH_WINDOW_MIN);
+        match self.pushes.front() {
+            Some(oldest) if self.pushes.len() == PUSHES_PER_WINDOW => *oldest + window,
+            Some(_) | None => Instant::now(),
+        }
+    }
+
     /// True when the edge was last seen to run `target`, and nothing has gone wrong since.
     fn is_served(&self, target: &Target) -> bool {
         let applied = self.report.applied.as_ref();
@@ -140,8 +156,8 @@ impl<A: Admin> EdgeWorker<A> {
                 if trigger == Trigger::Plan && memory.last_good.is_some() {
                     self.settings.debounce.gather(&mut self.plans).await;
                 }
-                if let Some(at) = memory.next_push_at.filter(|_| trigger == Trigger::Plan) {
-                    sleep_until(at).await;
+                if trigger == Trigger::Plan {
+                    sleep_until(memory.next_push_at()).await;
                 }
             };
             tokio::select! {
@@ -230,8 +246,11 @@ impl<A: Admin> EdgeWorker<A> {
         let ApplyReport { outcome, before, conflicts, writes, load_took, began_at, .. } = &report;
         memory.report.pushes += u64::from(*writes);
         if let Some(load_took) = load_took {
-            let gap = load_took.saturating_mul(PUSH_GAP_LOADS).max(PUSH_GAP_MIN);
-            memory.next_push_at = Some(Instant::now() + gap);
+            memory.last_load = *load_took;
+            memory.pushes.push_back(Instant::now());
+            if memory.pushes.len() > PUSHES_PER_WINDOW {
+                memory.pushes.pop_front();
+            }
         }
         if *conflicts > 0 {
             warn!(%edge, conflicts, "a second writer changed this edge meanwhile");

@@ -170,7 +170,9 @@ pub(super) async fn ask(client: &reqwest::Client, edge: SocketAddr) -> anyhow::R
 
 /// True where the connection ended before any answer.
 pub(super) fn is_closed_connection(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<reqwest::Error>().is_some_and(|error| error.is_request() && !error.is_timeout())
+    error
+        .downcast_ref::<reqwest::Error>()
+        .is_some_and(|error| error.is_request() && !error.is_timeout() && !error.is_connect())
 }
 
 pub(super) async fn ask_once(client: &reqwest::Client, edge: SocketAddr) -> anyhow::Result<String> {

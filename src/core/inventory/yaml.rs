@@ -191,7 +191,7 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..20 {
             let below = format!("*a{}", level - 1);
-            bomb += &format!("a{level}: &a{level} [{}]\n", vec![below; 9].join(", "));
+            bomb = format!("{bomb}a{level}: &a{level} [{}]\n", vec![below; 9].join(", "));
         }
         let (_, faults) = parse("a.yaml", bomb.as_bytes());
         assert_eq!(faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), [codes::ALIAS_LIMIT]);

@@ -1,0 +1,167 @@
+//! What goes wrong around the controller, and that the edge goes on.
+
+use bascule::core::status::EdgeState;
+use serde_json::json;
+
+use super::client::Client;
+use super::world::{DOMAIN, World, backend};
+use crate::support::http::{Behaviour, HttpBackend};
+use crate::support::port::ReservedPort;
+
+/// A world with one service at two sites, at its first commit.
+async fn two_sites() -> (World, HttpBackend, HttpBackend, String) {
+    let mut world = World::new().await;
+    let (dijon, thory) = (backend("api-dijon-1", 1, 1).await, backend("api-thory-1", 2, 1).await);
+    world.write_service("api", DOMAIN);
+    world.write_backend("api", &dijon);
+    world.write_backend("api", &thory);
+    let id = world.commit_and_push("Declare a service");
+    world.start();
+    world.wait_for_revision(&id).await;
+    (world, dijon, thory, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_commit_is_refused_by_file_and_line_and_a_mended_one_clears_it() {
+    let (world, _dijon, _thory, good) = two_sites().await;
+    world.write("backends/bad.yaml", "service: api\nname: bad\nsite: dijno\naddr: 127.0.1.9\nport: 80\n");
+    world.commit_and_push("Misspell a site");
+    let status = world.wait_for("the fault", |status| !status.faults.is_empty()).await;
+    assert_eq!(status.revision.expect("served").id, good, "the last good revision stays");
+    let fault = &status.faults[0];
+    assert_eq!(fault.scope, "inventory");
+    assert_eq!(fault.details, ["backends/bad.yaml:3:7: error[unknown-site]: no site is named `dijno`"]);
+    assert!(world.ask().await.is_ok());
+
+    world.remove("backends/bad.yaml");
+    let mended = world.commit_and_push("Mend it");
+    let status = world.wait_for_revision(&mended).await;
+    assert_eq!(status.faults, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewritten_branch_is_followed_and_said() {
+    let (world, _dijon, _thory, first) = two_sites().await;
+    world.git(&[
+        "-c",
+        "user.name=T",
+        "-c",
+        "user.email=t@example.org",
+        "commit",
+        "--quiet",
+        "--amend",
+        "-m",
+        "Rewritten",
+    ]);
+    let second = world.git(&["rev-parse", "HEAD"]);
+    assert_ne!(first, second);
+    world.push();
+    world.wait_for_revision(&second).await;
+    assert!(world.log().contains("force-push"), "a rewrite is said");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_inventory_and_a_vanished_branch_change_nothing() {
+    let (world, _dijon, _thory, good) = two_sites().await;
+    for file in ["services/api.yaml", "backends/api-dijon-1.yaml", "backends/api-thory-1.yaml"] {
+        world.remove(file);
+    }
+    world.commit_and_push("Remove everything");
+    let status = world.wait_for("the refusal", |status| !status.faults.is_empty()).await;
+    assert!(status.faults[0].message.contains("declares no service any more"), "{:?}", status.faults);
+    world.git(&["push", "--quiet", "origin", "main:elsewhere"]);
+    std::fs::remove_file(world.path("remote.git/refs/heads/main")).expect("the branch is removed");
+    let status =
+        world.wait_for("the missing branch", |status| status.faults.iter().any(|fault| fault.scope == "source")).await;
+    assert!(status.faults[0].message.contains("elsewhere"), "the branches there are: {:?}", status.faults);
+    assert_eq!(status.revision.expect("served").id, good);
+    assert!(world.ask().await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_backend_leaves_rotation_and_comes_back() {
+    let (world, dijon, thory, _) = two_sites().await;
+    world.wait_for("both up", |status| status.services[0].backends.iter().all(|backend| backend.verdict == "up")).await;
+    let client = Client::start(world.edge_port());
+    dijon.behave(Behaviour::Status(503));
+    world
+        .wait_for("dijon out", |status| {
+            !status.services[0].backends[0].in_rotation && status.edges[0].state == EdgeState::InSync
+        })
+        .await;
+    dijon.behave(Behaviour::Ok);
+    world.wait_for("dijon in", |status| status.services[0].serving == "full").await;
+    world.wait_for_answer("api-dijon-1").await;
+    let seen = client.stop().await;
+    assert_eq!(seen.failures, Vec::<String>::new());
+
+    dijon.behave(Behaviour::Status(503));
+    thory.behave(Behaviour::Status(503));
+    let status = world.wait_for("all down", |status| status.services[0].serving == "all_down").await;
+    assert!(status.services[0].backends.iter().all(|backend| backend.in_rotation), "all are tried");
+    assert!(status.faults.iter().any(|fault| fault.scope == "service api"), "{:?}", status.faults);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_was_restarted_empty_or_edited_is_repaired() {
+    let (mut world, _dijon, _thory, _) = two_sites().await;
+    world.caddy.kill9();
+    world.wait_for("the fault", |status| status.edges[0].state == EdgeState::Retrying).await;
+    world.caddy.start_again().await;
+    world
+        .wait_for("the repair", |status| status.edges[0].state == EdgeState::InSync && status.edges[0].drifts >= 1)
+        .await;
+    assert!(world.ask().await.is_ok());
+
+    world
+        .caddy
+        .access()
+        .write_apps(&json!({"http": {"servers": {"hand": {"listen": ["127.0.0.1:0"], "routes": []}}}}))
+        .await;
+    world.wait_for("the second repair", |status| status.edges[0].drifts >= 2).await;
+    world.wait_for("sync", |status| status.edges[0].state == EdgeState::InSync).await;
+    assert!(world.ask().await.is_ok());
+    assert!(world.log().contains("edited by hand"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_configuration_stalls_and_the_last_good_stays() {
+    let (world, _dijon, _thory, _) = two_sites().await;
+    let taken = ReservedPort::take();
+    let _listener = std::net::TcpListener::bind(("127.0.0.1", taken.get())).expect("the port is free");
+    world.write_edge(taken.get());
+    world.commit_and_push("Listen on a taken port");
+    let status = world.wait_for("the stall", |status| status.edges[0].state == EdgeState::Stalled).await;
+    assert!(
+        status.faults.iter().any(|fault| fault.scope == "edge ovh" && fault.message.contains("address already in use")),
+        "{:?}",
+        status.faults
+    );
+    assert!(world.ask().await.is_ok(), "the last good configuration stays");
+    let pushes = status.edges[0].pushes;
+
+    world.write_edge(world.edge_port());
+    let mended = world.commit_and_push("Listen where it was");
+    let status = world.wait_for_revision(&mended).await;
+    assert_eq!(status.faults, []);
+    assert!(status.edges[0].pushes <= pushes + 1, "a refused configuration is not sent again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_ready_once_it_serves_and_ends_on_sigterm() {
+    let mut world = World::new().await;
+    world.start();
+    crate::support::wait::wait_until_equal(Some(200), super::world::PATIENCE, || world.api("/healthz")).await;
+    assert_eq!(world.api("/readyz").await, Some(503), "nothing has been pushed yet");
+    let dijon = backend("api-dijon-1", 1, 1).await;
+    world.write_service("api", DOMAIN);
+    world.write_backend("api", &dijon);
+    let id = world.commit_and_push("Declare a service");
+    world.wait_for_revision(&id).await;
+    assert_eq!(world.api("/readyz").await, Some(200));
+    assert!(world.terminate().await, "SIGTERM is a success");
+    for line in world.log().lines() {
+        serde_json::from_str::<serde_json::Value>(line).expect("every line of the log is JSON");
+    }
+    assert!(world.ask().await.is_ok(), "Caddy goes on");
+}

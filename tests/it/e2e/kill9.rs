@@ -1,0 +1,78 @@
+//! `kill -9` of the controller, again and again.
+
+use std::time::Duration;
+
+use bascule::store::Store;
+
+use super::client::Client;
+use super::world::{DOMAIN, World, backend};
+use crate::support::http::Behaviour;
+
+const KILLS: usize = 50;
+/// A controller lives at most this long: from before it has read its state file to well after its first pushes.
+const LIFE_MAX_MS: u64 = 600;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_kills_lose_nothing() {
+    let seed =
+        std::env::var("BASCULE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("replay with BASCULE_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut world = World::new().await;
+    let (dijon, thory) = (backend("api-dijon-1", 1, 1).await, backend("api-thory-1", 2, 1).await);
+    world.write_service("api", DOMAIN);
+    world.write_backend("api", &dijon);
+    world.write_backend("api", &thory);
+    let mut head = world.commit_and_push("Declare a service");
+    world.start();
+    world.wait_for_revision(&head).await;
+    let client = Client::start(world.edge_port());
+
+    for round in 0..KILLS {
+        match random.u8(0..3) {
+            0 => {
+                world.write_service(&format!("extra-{}", round % 5), &format!("extra-{round}.acecinema.fr"));
+                let name = format!("extra-{}", round % 5);
+                let text = format!(
+                    "service: {name}\nname: {name}-1\nsite: dijon\naddr: 127.0.1.{}\nport: 9\nstate: drain\n",
+                    100 + round % 5
+                );
+                world.write(&format!("backends/{name}-1.yaml"), &text);
+                head = world.commit_and_push(&format!("Round {round}"));
+            }
+            // Only one of the two fails at a time: the service itself stays up.
+            1 => dijon.behave(Behaviour::Status(503)),
+            _ => dijon.behave(Behaviour::Ok),
+        }
+        tokio::time::sleep(Duration::from_millis(random.u64(0..LIFE_MAX_MS))).await;
+        world.kill();
+        if round % 10 == 9 {
+            let store = Store::open(&world.path("bascule.db")).expect("the state file opens");
+            store.integrity().await.expect("the state file is whole");
+            let good = store.last_good_revision().await.expect("a read").expect("a good revision");
+            assert!(!good.1.is_empty(), "the last good revision has lost its files");
+            store.close().await;
+        }
+        world.start();
+    }
+    dijon.behave(Behaviour::Ok);
+    world.wait_for_revision(&head).await;
+    world
+        .wait_for("both backends up", |status| {
+            status.services.iter().filter(|service| service.name == "api").all(|service| service.serving == "full")
+        })
+        .await;
+    assert!(world.terminate().await, "bascule ends with success");
+
+    let store = Store::open(&world.path("bascule.db")).expect("the state file opens");
+    store.integrity().await.expect("the state file is whole");
+    let applies = store.applies("ovh".parse().expect("a name"), 10_000).await.expect("a read");
+    assert_eq!(applies[0].revision.as_str(), head, "the last applied revision is the head");
+    let revisions: Vec<_> = store.revisions(10_000).await.expect("a read").into_iter().map(|row| row.info.id).collect();
+    for apply in &applies {
+        assert!(revisions.contains(&apply.revision), "applied revision {} is forgotten", apply.revision);
+    }
+    let seen = client.stop().await;
+    println!("{KILLS} kills: {} requests, {} sent again, longest {:?}", seen.requests, seen.again, seen.longest);
+    assert_eq!(seen.failures, Vec::<String>::new(), "Caddy stopped serving");
+}

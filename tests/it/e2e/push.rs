@@ -1,0 +1,76 @@
+//! `git push` of a backend, and how soon it answers.
+
+use tokio::time::Instant;
+
+use super::client::{Client, Seen};
+use super::world::{DOMAIN, World, backend};
+use crate::support::http::HttpBackend;
+
+/// Services beside the one that is looked at.
+const OTHERS: usize = 99;
+
+/// A world of 100 services whose controller is at the newest commit. The backends live as long as they are held.
+async fn hundred_services() -> (World, Vec<HttpBackend>) {
+    let world = World::new().await;
+    let backends = vec![backend("api-dijon-1", 1, 1).await, backend("api-thory-1", 2, 1).await];
+    world.write_service("api", DOMAIN);
+    for backend in &backends {
+        world.write_backend("api", backend);
+    }
+    for number in 0..OTHERS {
+        let name = format!("other-{number}");
+        world.write_service(&name, &format!("{name}.acecinema.fr"));
+        for (site, network) in [("dijon", 1), ("thory", 2)] {
+            let text = format!(
+                "service: {name}\nname: {name}-{site}\nsite: {site}\naddr: 127.0.{network}.{}\nport: 9\nstate: drain\n",
+                number + 100
+            );
+            world.write(&format!("backends/{name}-{site}.yaml"), &text);
+        }
+    }
+    (world, backends)
+}
+
+/// Pushes a new backend under load, and says what the client saw.
+async fn push_under_load(world: &World) -> (Seen, std::time::Duration) {
+    let added = backend("api-thory-2", 2, 2).await;
+    let client = Client::start(world.edge_port());
+    world.write_backend("api", &added);
+    let id = world.commit("Add a backend in thory");
+    let pushed = Instant::now();
+    world.push();
+    world.wait_for_revision(&id).await;
+    world.wait_for_answer("api-thory-2").await;
+    let seen = client.stop().await;
+    let first = seen.first["api-thory-2"];
+    (seen, first.duration_since(pushed))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pushed_backend_is_served_at_once_from_a_watched_repository() {
+    let (mut world, _backends) = hundred_services().await;
+    let id = world.commit_and_push("Declare 100 services");
+    world.start();
+    world.wait_for_revision(&id).await;
+    let (seen, took) = push_under_load(&world).await;
+    let Seen { requests, again, longest, .. } = &seen;
+    println!(
+        "watched: first request {took:?} after the push began; {requests} requests, {again} sent again, longest {longest:?}"
+    );
+    assert_eq!(seen.failures, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pushed_backend_is_served_within_an_interval_from_a_polled_repository() {
+    let (mut world, _backends) = hundred_services().await;
+    let id = world.commit_and_push("Declare 100 services");
+    let url = format!("file://{}", world.path("remote.git").display());
+    world.start_on(&url, "1s");
+    world.wait_for_revision(&id).await;
+    let (seen, took) = push_under_load(&world).await;
+    let Seen { requests, again, longest, .. } = &seen;
+    println!(
+        "polled each 1 s: first request {took:?} after the push began; {requests} requests, {again} sent again, longest {longest:?}"
+    );
+    assert_eq!(seen.failures, Vec::<String>::new());
+}
