@@ -2,9 +2,22 @@
 
 mod desired;
 pub mod doc;
+mod documents;
+mod finding;
+mod kind;
+mod load;
+mod probe_target;
+mod resolve;
+mod rules;
+mod schema;
+mod suggest;
+mod yaml;
 
 pub use self::desired::{
     Backend, BackendState, Desired, Edge, Origin, Probe, ProbeKind, Routing, Service, Site, Timeouts, Tls,
     UpstreamProtocol, UpstreamTls,
 };
 pub use self::doc::StatusRange;
+pub use self::kind::Kind;
+pub use self::load::{Loaded, load};
+pub use self::schema::{embedded, schemas};

@@ -186,7 +186,7 @@ pub struct RoutingDoc {
     /// What keeps a client at one backend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<StickyDoc>,
-    /// What happens when no backend is up. Default: serve_all.
+    /// What happens when no backend is up. Default: `serve_all`.
     #[serde(default)]
     pub when_all_down: WhenAllDownDoc,
 }

@@ -1,0 +1,165 @@
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use serde_json::Value;
+
+use super::explain::{Flaw, child};
+use crate::core::inventory::doc::StatusRange;
+use crate::core::inventory::yaml::escape;
+use crate::core::model::{AdminAddress, Email, Hostname, Listener, PathPrefix, RequestPath, ServiceName, TimeSpan};
+
+/// What a schema's pattern stands for. A pattern cannot say everything that its type asks for; the type decides.
+struct Text {
+    pattern: &'static str,
+    expected: &'static str,
+    takes: fn(&str) -> bool,
+}
+
+fn is<T: FromStr>(text: &str) -> bool {
+    text.parse::<T>().is_ok()
+}
+
+macro_rules! texts {
+    ($($type:ty),*) => {
+        [$(Text { pattern: <$type>::PATTERN, expected: <$type>::EXPECTED, takes: is::<$type> },)*]
+    };
+}
+
+/// Every newtype with a pattern. All names share one.
+const NEWTYPES: [Text; 9] =
+    texts![ServiceName, Hostname, PathPrefix, RequestPath, Listener, AdminAddress, Email, TimeSpan, StatusRange];
+
+/// Text whose type comes from elsewhere; the patterns stand in the document types.
+const OTHERS: [Text; 3] = [
+    Text {
+        pattern: "^([0-9.]+|[0-9a-fA-F:.]+)$",
+        expected: "an IP address such as `10.200.1.23` or `fd00:200:1::23`",
+        takes: is::<IpAddr>,
+    },
+    Text {
+        pattern: "^[0-9a-fA-F.:]+/[0-9]{1,3}$",
+        expected: "a network in CIDR form such as `10.200.1.0/24` or `fd00:200:1::/64`",
+        takes: is::<IpNet>,
+    },
+    Text {
+        pattern: r"^(/|https?://)[^\s{}#]*$",
+        expected: "a path such as `/health` or a URL such as `http://10.200.1.23:8080/health`",
+        takes: is_path_or_url,
+    },
+];
+
+fn is_path_or_url(text: &str) -> bool {
+    if text.starts_with('/') {
+        return is::<RequestPath>(text);
+    }
+    let Ok(url) = url::Url::parse(text) else { return false };
+    let good_characters = !text.contains(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | '#'));
+    matches!(url.scheme(), "http" | "https") && good_characters && url.has_host()
+}
+
+/// What text at this point of a schema must be, in words.
+pub(super) fn expected(schema: &Value) -> Option<&'static str> {
+    text_of(schema).map(|text| text.expected)
+}
+
+fn text_of(schema: &Value) -> Option<&'static Text> {
+    static ALL: [&[Text]; 2] = [&NEWTYPES, &OTHERS];
+    let pattern = schema.get("pattern")?.as_str()?;
+    ALL.iter().copied().flatten().find(|text| text.pattern == pattern)
+}
+
+/// Finds all text in `value` that its type does not take, and all that Caddy would read as a placeholder.
+pub(super) fn check(schema: &Value, value: &Value) -> Vec<Flaw> {
+    let mut found = Vec::new();
+    visit(schema, value, "", &mut found);
+    found
+}
+
+fn visit(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Flaw>) {
+    match value {
+        Value::String(text) => found.extend(check_text(schema, text, pointer)),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                visit(schema.get("items").unwrap_or(&Value::Null), item, &format!("{pointer}/{index}"), found);
+            }
+        }
+        Value::Object(entries) => {
+            for (key, entry) in entries {
+                visit(child(schema, key), entry, &format!("{pointer}/{}", escape(key)), found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn check_text(schema: &Value, text: &str, pointer: &str) -> Option<Flaw> {
+    // A description is for people: it is shown, and never rendered for Caddy.
+    if pointer != "/description" && has_placeholder(text) {
+        let message = format!("`{text}` has a Caddy placeholder");
+        let hint = "write the value itself: placeholders in braces would let an inventory read the edge's environment and \
+                    files";
+        return Some(Flaw::value("caddy-placeholder", pointer, message).hint(hint));
+    }
+    let rule = text_of(schema).filter(|rule| !(rule.takes)(text))?;
+    let example = schema.get("examples").and_then(|examples| examples.get(0));
+    let flaw = Flaw::value("bad-value", pointer, format!("`{text}` is not {}", rule.expected));
+    Some(match (near(rule, text), example.and_then(Value::as_str)) {
+        (Some(better), _) => flaw.hint(format!("did you mean `{better}`?")),
+        (None, Some(example)) => flaw.hint(format!("write it like `{example}`")),
+        (None, None) => flaw,
+    })
+}
+
+/// What a few common slips were meant to be: blanks around or inside, capitals, an underscore, a scheme before a host.
+fn near(rule: &Text, text: &str) -> Option<String> {
+    let squeezed: String = text.to_lowercase().split_whitespace().collect();
+    let hyphened = text.trim().to_lowercase().replace(['_', ' ', '.'], "-");
+    let seconds = format!("{squeezed}s");
+    let slashed = format!("/{squeezed}");
+    let port = format!(":{squeezed}");
+    let host = squeezed.split_once("://").map_or(squeezed.as_str(), |(_, rest)| rest);
+    let host = host.split(['/', ':']).next().unwrap_or(host).trim_end_matches('.').to_owned();
+    let mut candidates = [squeezed, hyphened, seconds, slashed, port, host].into_iter();
+    candidates.find(|candidate| !candidate.is_empty() && (rule.takes)(candidate))
+}
+
+/// True for text in which Caddy would replace something: an opening brace with a closing one after it.
+fn has_placeholder(text: &str) -> bool {
+    text.split_once('{').is_some_and(|(_, rest)| rest.contains('}'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::inventory::{Kind, schema::Compiled};
+
+    #[test]
+    fn every_pattern_of_the_schemas_has_its_type() {
+        fn patterns(schema: &Value, count: &mut usize) {
+            if schema.get("pattern").is_some_and(Value::is_string) {
+                assert!(text_of(schema).is_some(), "no type is known for {schema}");
+                *count += 1;
+            }
+            match schema {
+                Value::Object(entries) => entries.values().for_each(|entry| patterns(entry, count)),
+                Value::Array(items) => items.iter().for_each(|item| patterns(item, count)),
+                _ => {}
+            }
+        }
+        let mut count = 0;
+        for kind in Kind::ALL {
+            patterns(&Compiled::of(kind).json, &mut count);
+        }
+        assert!(count >= 20, "only {count} patterns seen");
+    }
+
+    #[test]
+    fn braces_are_placeholders() {
+        for (text, expected) in
+            [("{env.HOME}", true), ("a{file./etc/passwd}b", true), ("{", false), ("}{", false), ("a", false)]
+        {
+            assert_eq!(has_placeholder(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! YAML text to a tree that knows where everything stands.
+//!
+//! The parser gives events with positions; [`read`] builds trees from them and refuses what an inventory does not need
+//! and a reviewer cannot see through: tags, merge keys, keys that are not text, and aliases that multiply.
+
+mod lines;
+mod node;
+mod reader;
+mod scalar;
+
+use self::lines::Lines;
+pub(super) use self::node::{Content, Entry, Node, escape};
+pub(super) use self::reader::{Document, Fault, read};
+
+/// Deepest nesting of lists and mappings. The deepest valid document has four levels; 32 keeps every recursive walk over
+/// a tree far from the end of a thread's stack.
+const DEPTH_MAX: usize = 32;
+
+/// What all anchors and aliases of one file may stand for, in nodes (a long text counts as one more for each 32 bytes).
+/// An inventory that shares a few settings needs tens; nine levels of ten aliases would need a thousand million.
+const ALIAS_NODES_MAX: usize = 10_000;
