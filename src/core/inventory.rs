@@ -1,5 +1,6 @@
 //! From YAML files to desired state: parse → schema → check → resolve.
 
+mod codes;
 mod desired;
 pub mod doc;
 mod documents;
@@ -7,12 +8,15 @@ mod finding;
 mod kind;
 mod load;
 mod probe_target;
+pub mod report;
 mod resolve;
 mod rules;
 mod schema;
+mod starter;
 mod suggest;
 mod yaml;
 
+pub use self::codes::CODES;
 pub use self::desired::{
     Backend, BackendState, Desired, Edge, Origin, Probe, ProbeKind, Routing, Service, Site, Timeouts, Tls,
     UpstreamProtocol, UpstreamTls,
@@ -21,3 +25,4 @@ pub use self::doc::StatusRange;
 pub use self::kind::Kind;
 pub use self::load::{Loaded, load};
 pub use self::schema::{embedded, schemas};
+pub use self::starter::starter;

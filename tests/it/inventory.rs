@@ -1,6 +1,8 @@
 //! See `src/core/inventory.rs`.
 
+mod examples;
 mod fixtures;
+mod report;
 mod schemas;
 
 use std::path::Path;

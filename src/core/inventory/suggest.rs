@@ -1,9 +1,9 @@
 /// The candidate that `text` was most likely meant to be, where one is close enough.
 ///
-/// Close is a third of the length in edits, at least one: `sotre` is `store`, `db` is not `ui`.
+/// Close is about a third of the length in edits: `torry` is `thory`, `db` is not `ui`.
 pub(super) fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let text = text.to_lowercase();
-    let allowed = (text.chars().count() / 3).max(1);
+    let allowed = ((text.chars().count() + 1) / 3).max(1);
     let rated = candidates.into_iter().filter_map(|candidate| {
         // The distance is at least the difference in length; most candidates of a large inventory end here.
         let lengths_are_close = candidate.len().abs_diff(text.len()) <= allowed;

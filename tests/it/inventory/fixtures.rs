@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use bascule::core::inventory::CODES;
 use bascule::core::model::{Diagnostic, Severity};
 
 use super::{files_of, load_files};
@@ -41,6 +43,32 @@ fn valid_inventories_resolve() {
         });
     }
     assert!(cases.len() >= 8, "only {} valid inventories ran", cases.len());
+}
+
+/// The table of codes is exactly what can be met.
+#[test]
+fn every_code_has_a_fixture_and_a_meaning() {
+    let mut met = BTreeSet::new();
+    for case in cases("invalid") {
+        met.extend(load_files(&files_of(&case)).diagnostics.into_iter().map(|it| it.code));
+    }
+    let listed: Vec<&str> = CODES.iter().map(|(code, _)| *code).collect();
+    assert!(listed.is_sorted(), "the codes are in alphabetical order");
+    let listed: BTreeSet<&str> = listed.into_iter().collect();
+    assert_eq!(listed.len(), CODES.len(), "a code is listed once");
+    let unlisted: Vec<_> = met.difference(&listed).collect();
+    let unmet: Vec<_> = listed.difference(&met).collect();
+    assert!(unlisted.is_empty() && unmet.is_empty(), "not in CODES: {unlisted:?}; without a fixture: {unmet:?}");
+}
+
+/// Every cure is said.
+#[test]
+fn every_diagnostic_has_a_hint() {
+    for case in cases("invalid") {
+        for diagnostic in load_files(&files_of(&case)).diagnostics {
+            assert!(diagnostic.hint.is_some_and(|hint| !hint.is_empty()), "{}: {}", case.display(), diagnostic.code);
+        }
+    }
 }
 
 fn cases(class: &str) -> Vec<PathBuf> {

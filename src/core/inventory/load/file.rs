@@ -7,7 +7,7 @@ use crate::core::inventory::documents::{Broken, Documents};
 use crate::core::inventory::finding::{Declared, DocumentId, Spot};
 use crate::core::inventory::schema::{Compiled, Flaw, flaws};
 use crate::core::inventory::yaml::{self, Content, Document, Fault, Node};
-use crate::core::model::{Diagnostic, Place, Related, Severity};
+use crate::core::model::{Diagnostic, Place, Related, ServiceName, Severity};
 
 /// Most diagnostics of one file. Past a hundred nobody reads them one by one, and a file of nothing but faults must not
 /// take many times its size in memory.
@@ -70,7 +70,9 @@ impl Reading<'_> {
             return;
         }
         let root = &document.root;
-        self.documents.broken.remember(kind, root.text("name"), root.text("service"));
+        // A name that is itself at fault does not tell which one is meant.
+        let name = |key| root.text(key).filter(|text| text.parse::<ServiceName>().is_ok());
+        self.documents.broken.remember(kind, name("name"), name("service"));
         if !document.is_whole {
             return;
         }

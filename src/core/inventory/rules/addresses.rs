@@ -47,6 +47,12 @@ fn outside_subnets(view: &View<'_>, backend: &Declared<BackendDoc>) -> Option<Fi
     if subnets.iter().any(|subnet| subnet.contains(addr)) {
         return None;
     }
+    // A name that two sites claim is reported as that; either may be meant.
+    let is_namesake = |other: &&Declared<SiteDoc>| other.doc.name == *site && other.id != declared.id;
+    let mut namesakes = view.documents.sites.iter().filter(is_namesake);
+    if namesakes.any(|other| other.doc.subnets.iter().any(|subnet| subnet.contains(addr))) {
+        return None;
+    }
     let home = view.sites.values().find(|other| other.doc.subnets.iter().any(|subnet| subnet.contains(addr)));
     let hint = match home {
         Some(home) => format!("{addr} belongs to site `{}`: correct the address or the site", home.doc.name),

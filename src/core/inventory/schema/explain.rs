@@ -8,6 +8,10 @@ use crate::core::inventory::suggest::{closest, listed};
 use crate::core::inventory::yaml::escape;
 use crate::core::model::TimeSpan;
 
+/// Longest piece of an inventory that a message repeats, in characters: a host name of ordinary length. The snippet
+/// below the message has the rest.
+const SHOWN_MAX: usize = 64;
+
 /// Something in one document that its schema or its type does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::core::inventory) struct Flaw {
@@ -40,10 +44,16 @@ impl Flaw {
     }
 }
 
-/// Everything that is wrong with a document that its schema or its type has refused.
+/// Most flaws that are looked for in one document; who shows them stops before that.
+pub(super) const FLAWS_MAX: usize = 200;
+
+/// What is wrong with a document that its schema or its type has refused.
 pub(in crate::core::inventory) fn flaws(schema: &Compiled, value: &Value) -> Vec<Flaw> {
     let mut found = texts::check(&schema.json, value);
     for error in schema.validator.iter_errors(value) {
+        if found.len() >= FLAWS_MAX {
+            break;
+        }
         let pointer = error.instance_path().as_str();
         // Text was judged by its type, in better words.
         let is_said = found.iter().any(|flaw| flaw.pointer == pointer && flaw.spot == Spot::Value);
@@ -131,11 +141,13 @@ fn not_a_choice(schema: &Value, pointer: &str, instance: &Value) -> Flaw {
 
 fn wrong_type(schema: &Value, pointer: &str, instance: &Value) -> Flaw {
     let wanted = schema.get("type").map_or("something else", type_in_words);
-    let message = if pointer.is_empty() {
-        format!("a document must be a mapping of keys to values, not {}", value_in_words(instance))
-    } else {
-        format!("{} must be {wanted}, not {}", label(pointer), value_in_words(instance))
-    };
+    let got = value_in_words(instance);
+    if pointer.is_empty() {
+        let message = format!("a document must be a mapping of keys to values, not {got}");
+        let hint = "begin with `name:`; several documents in one file have a line `---` between them";
+        return Flaw::value("wrong-type", pointer, message).hint(hint);
+    }
+    let message = format!("{} must be {wanted}, not {got}", label(pointer));
     let written = written(instance);
     let is_number = written.parse::<f64>().is_ok();
     let hint = match (wanted, instance) {
@@ -198,12 +210,16 @@ fn label(pointer: &str) -> String {
     format!("`{}`", tokens.join("."))
 }
 
-/// A value as somebody would write it in YAML, shortened.
+/// A value as somebody would write it in YAML.
 fn written(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match text.char_indices().nth(40) {
+    shortened(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+/// Enough of a text to recognise it in a message.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }
 
@@ -223,6 +239,7 @@ fn value_in_words(value: &Value) -> &'static str {
     match value {
         Value::Null => "empty",
         Value::Bool(_) => "a truth value",
+        Value::Number(number) if number.is_f64() => "a number with a fraction",
         Value::Number(_) => "a number",
         Value::String(_) => "text",
         Value::Array(_) => "a list",

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::explain::{Flaw, child};
+use super::explain::{FLAWS_MAX, Flaw, child, shortened};
 use crate::core::inventory::doc::StatusRange;
 use crate::core::inventory::yaml::escape;
 use crate::core::model::{AdminAddress, Email, Hostname, Listener, PathPrefix, RequestPath, ServiceName, TimeSpan};
@@ -69,7 +69,7 @@ fn text_of(schema: &Value) -> Option<&'static Text> {
     ALL.iter().copied().flatten().find(|text| text.pattern == pattern)
 }
 
-/// Finds all text in `value` that its type does not take, and all that Caddy would read as a placeholder.
+/// Finds text in `value` that its type does not take, and all that Caddy would read as a placeholder.
 pub(super) fn check(schema: &Value, value: &Value) -> Vec<Flaw> {
     let mut found = Vec::new();
     visit(schema, value, "", &mut found);
@@ -77,6 +77,9 @@ pub(super) fn check(schema: &Value, value: &Value) -> Vec<Flaw> {
 }
 
 fn visit(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Flaw>) {
+    if found.len() >= FLAWS_MAX {
+        return;
+    }
     match value {
         Value::String(text) => found.extend(check_text(schema, text, pointer)),
         Value::Array(items) => {
@@ -96,14 +99,14 @@ fn visit(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Flaw>) {
 fn check_text(schema: &Value, text: &str, pointer: &str) -> Option<Flaw> {
     // A description is for people: it is shown, and never rendered for Caddy.
     if pointer != "/description" && has_placeholder(text) {
-        let message = format!("`{text}` has a Caddy placeholder");
+        let message = format!("`{}` has a Caddy placeholder", shortened(text));
         let hint = "write the value itself: placeholders in braces would let an inventory read the edge's environment and \
                     files";
         return Some(Flaw::value("caddy-placeholder", pointer, message).hint(hint));
     }
     let rule = text_of(schema).filter(|rule| !(rule.takes)(text))?;
     let example = schema.get("examples").and_then(|examples| examples.get(0));
-    let flaw = Flaw::value("bad-value", pointer, format!("`{text}` is not {}", rule.expected));
+    let flaw = Flaw::value("bad-value", pointer, format!("`{}` is not {}", shortened(text), rule.expected));
     Some(match (near(rule, text), example.and_then(Value::as_str)) {
         (Some(better), _) => flaw.hint(format!("did you mean `{better}`?")),
         (None, Some(example)) => flaw.hint(format!("write it like `{example}`")),
@@ -111,17 +114,19 @@ fn check_text(schema: &Value, text: &str, pointer: &str) -> Option<Flaw> {
     })
 }
 
-/// What a few common slips were meant to be: blanks around or inside, capitals, an underscore, a scheme before a host.
+/// What a few common slips were meant to be: blanks, capitals, a unit, a slash or a colon that is missing, a whole URL.
 fn near(rule: &Text, text: &str) -> Option<String> {
-    let squeezed: String = text.to_lowercase().split_whitespace().collect();
-    let hyphened = text.trim().to_lowercase().replace(['_', ' ', '.'], "-");
+    let lower = text.trim().to_lowercase();
+    if rule.pattern == ServiceName::PATTERN {
+        return Some(lower.replace(['_', ' ', '.'], "-")).filter(|name| (rule.takes)(name));
+    }
+    let squeezed: String = lower.split_whitespace().collect();
     let seconds = format!("{squeezed}s");
     let slashed = format!("/{squeezed}");
     let port = format!(":{squeezed}");
     let host = squeezed.split_once("://").map_or(squeezed.as_str(), |(_, rest)| rest);
     let host = host.split(['/', ':']).next().unwrap_or(host).trim_end_matches('.').to_owned();
-    let mut candidates = [squeezed, hyphened, seconds, slashed, port, host].into_iter();
-    candidates.find(|candidate| !candidate.is_empty() && (rule.takes)(candidate))
+    [squeezed, seconds, slashed, port, host].into_iter().find(|candidate| (rule.takes)(candidate))
 }
 
 /// True for text in which Caddy would replace something: an opening brace with a closing one after it.
