@@ -1,5 +1,7 @@
 //! From YAML files to desired state: parse → schema → check → resolve.
 
+#[cfg(test)]
+mod agreement;
 mod codes;
 mod desired;
 pub mod doc;

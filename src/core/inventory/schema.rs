@@ -114,3 +114,12 @@ impl Compiled {
         Self { json, validator }
     }
 }
+
+/// What the check of texts says of a document, for tests.
+#[cfg(test)]
+pub(super) fn text_flaws(schema: &Compiled, value: &Value) -> Vec<Flaw> {
+    texts::check(&schema.json, value)
+}
+
+#[cfg(test)]
+pub(super) use self::texts::all as patterns;

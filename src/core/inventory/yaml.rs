@@ -8,7 +8,7 @@ mod node;
 mod reader;
 mod scalar;
 
-use self::lines::Lines;
+pub(super) use self::lines::Lines;
 pub(super) use self::node::{Content, Entry, Node, escape};
 pub(super) use self::reader::{Document, Fault, read};
 

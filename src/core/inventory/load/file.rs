@@ -6,7 +6,7 @@ use crate::core::inventory::Kind;
 use crate::core::inventory::documents::{Broken, Documents};
 use crate::core::inventory::finding::{Declared, DocumentId, Spot};
 use crate::core::inventory::schema::{Compiled, Flaw, flaws};
-use crate::core::inventory::yaml::{self, Content, Document, Fault, Node};
+use crate::core::inventory::yaml::{self, Content, Document, Fault, Lines, Node};
 use crate::core::model::{Diagnostic, Place, Related, ServiceName, Severity};
 
 /// Most diagnostics of one file. Past a hundred nobody reads them one by one, and a file of nothing but faults must not
@@ -105,11 +105,7 @@ impl Reading<'_> {
     }
 
     fn not_utf8(&mut self, valid: usize) {
-        let before = String::from_utf8_lossy(&self.source.bytes[..valid]);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = before.matches('\n').count() + 1;
-        let column = before[line_start..].chars().count() + 1;
-        let place = Place { line, column, start: valid, end: valid };
+        let place = Lines::of(&String::from_utf8_lossy(&self.source.bytes[..valid])).end();
         self.report("not-utf8", Severity::Error, Some(place), "this byte is not part of UTF-8 text".to_owned());
         self.hint("save the file as UTF-8");
         let text = String::from_utf8_lossy(self.source.bytes);

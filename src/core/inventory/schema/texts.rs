@@ -10,10 +10,12 @@ use crate::core::inventory::yaml::escape;
 use crate::core::model::{AdminAddress, Email, Hostname, Listener, PathPrefix, RequestPath, ServiceName, TimeSpan};
 
 /// What a schema's pattern stands for. A pattern cannot say everything that its type asks for; the type decides.
-struct Text {
+pub(in crate::core::inventory) struct Text {
     pattern: &'static str,
-    expected: &'static str,
-    takes: fn(&str) -> bool,
+    /// What is taken, in words.
+    pub(in crate::core::inventory) expected: &'static str,
+    /// The type's own judgement.
+    pub(in crate::core::inventory) takes: fn(&str) -> bool,
 }
 
 fn is<T: FromStr>(text: &str) -> bool {
@@ -53,9 +55,10 @@ fn is_path_or_url(text: &str) -> bool {
     if text.starts_with('/') {
         return is::<RequestPath>(text);
     }
-    let Ok(url) = url::Url::parse(text) else { return false };
+    // The URL standard mends capitals and missing slashes; here there is one way to write a URL.
+    let has_scheme = text.starts_with("http://") || text.starts_with("https://");
     let good_characters = !text.contains(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | '#'));
-    matches!(url.scheme(), "http" | "https") && good_characters && url.has_host()
+    has_scheme && good_characters && url::Url::parse(text).is_ok_and(|url| url.has_host())
 }
 
 /// What text at this point of a schema must be, in words.
@@ -64,9 +67,23 @@ pub(super) fn expected(schema: &Value) -> Option<&'static str> {
 }
 
 fn text_of(schema: &Value) -> Option<&'static Text> {
-    static ALL: [&[Text]; 2] = [&NEWTYPES, &OTHERS];
     let pattern = schema.get("pattern")?.as_str()?;
-    ALL.iter().copied().flatten().find(|text| text.pattern == pattern)
+    all().find(|text| text.pattern == pattern)
+}
+
+/// All of them.
+pub(in crate::core::inventory) fn all() -> impl Iterator<Item = &'static Text> {
+    static ALL: [&[Text]; 2] = [&NEWTYPES, &OTHERS];
+    ALL.iter().copied().flatten()
+}
+
+#[cfg(test)]
+impl Text {
+    /// The pattern's judgement, as a schema gives it.
+    pub(in crate::core::inventory) fn matches(&self, text: &str) -> bool {
+        let schema = serde_json::json!({ "type": "string", "pattern": self.pattern });
+        jsonschema::is_valid(&schema, &Value::from(text))
+    }
 }
 
 /// Finds text in `value` that its type does not take, and all that Caddy would read as a placeholder.
@@ -121,12 +138,17 @@ fn near(rule: &Text, text: &str) -> Option<String> {
         return Some(lower.replace(['_', ' ', '.'], "-")).filter(|name| (rule.takes)(name));
     }
     let squeezed: String = lower.split_whitespace().collect();
-    let seconds = format!("{squeezed}s");
-    let slashed = format!("/{squeezed}");
-    let port = format!(":{squeezed}");
-    let host = squeezed.split_once("://").map_or(squeezed.as_str(), |(_, rest)| rest);
-    let host = host.split(['/', ':']).next().unwrap_or(host).trim_end_matches('.').to_owned();
-    [squeezed, seconds, slashed, port, host].into_iter().find(|candidate| (rule.takes)(candidate))
+    let repaired = match rule.pattern {
+        TimeSpan::PATTERN => format!("{squeezed}s"),
+        Listener::PATTERN => format!(":{squeezed}"),
+        PathPrefix::PATTERN | RequestPath::PATTERN => format!("/{squeezed}"),
+        Hostname::PATTERN => {
+            let rest = squeezed.split_once("://").map_or(squeezed.as_str(), |(_, rest)| rest);
+            rest.split(['/', ':']).next().unwrap_or(rest).trim_end_matches('.').to_owned()
+        }
+        _ => squeezed.clone(),
+    };
+    [squeezed, repaired].into_iter().find(|candidate| (rule.takes)(candidate))
 }
 
 /// True for text in which Caddy would replace something: an opening brace with a closing one after it.

@@ -35,6 +35,13 @@ impl<'t> Lines<'t> {
         self.place(Span::empty(*at))
     }
 
+    /// The place past the last character.
+    pub(in crate::core::inventory) fn end(&self) -> Place {
+        let (line, offset) = (self.starts.len(), self.text.len());
+        let column = self.starts.last().map_or(0, |start| self.text[*start..].chars().count()) + 1;
+        Place { line, column, start: offset, end: offset }
+    }
+
     /// The first tab in the white space that a line begins with.
     pub(super) fn tab_in_indent(&self, line: usize) -> Option<Place> {
         let start = *self.starts.get(line.checked_sub(1)?)?;

@@ -54,9 +54,17 @@ fn is_float(unsigned: &str) -> bool {
         && exponent.is_none_or(|exponent| !exponent.is_empty() && all_digits(exponent))
 }
 
+/// JSON schema takes `8080.0` for the whole number 8080; so that every later step agrees, it is one from here on.
 fn float(text: &str) -> Option<Number> {
-    Number::from_f64(text.strip_prefix('+').unwrap_or(text).parse().ok()?)
+    let float: f64 = text.strip_prefix('+').unwrap_or(text).parse().ok()?;
+    let is_whole = float.fract() == 0.0 && float.abs() < WHOLE_MAX;
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and below the bound")]
+    let whole = is_whole.then(|| Number::from(float as i64));
+    whole.or_else(|| Number::from_f64(float))
 }
+
+/// Whole numbers below 2^53 are exact in a float (IEEE 754).
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 #[cfg(test)]
 mod tests {
@@ -82,8 +90,10 @@ mod tests {
             ("18446744073709551615", "18446744073709551615"),
             ("1.5", "1.5"),
             (".5", "0.5"),
-            ("1.", "1.0"),
-            ("1e3", "1000.0"),
+            ("1.", "1"),
+            ("1e3", "1000"),
+            ("8080.0", "8080"),
+            ("1e300", "1e+300"),
             ("-1.5E-2", "-0.015"),
             (".", "\".\""),
             ("-", "\"-\""),
