@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::core::inventory::starter::starter;
+use crate::core::inventory::starter;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

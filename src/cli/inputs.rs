@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::core::inventory::{Desired, Edge, Loaded, Paint, load, report};
+use crate::core::inventory::report::{self, Style};
+use crate::core::inventory::{Desired, Edge, Loaded, load};
 use crate::core::model::{Diagnostic, EdgeName, FileSet, Limits, Severity};
 use crate::git::{Credentials, Location, Source, SourceSettings};
 
@@ -64,7 +65,7 @@ impl Inventory {
     /// The desired state, or the diagnostics on stderr and an error.
     pub(super) fn desired(&self) -> anyhow::Result<&Desired> {
         if !self.diagnostics.is_empty() {
-            eprint!("{}", report::text(&self.diagnostics, &self.files, &self.prefix, Paint::Plain));
+            eprint!("{}", report::text(&self.diagnostics, &self.files, &self.prefix, Style::Plain));
         }
         self.desired.as_ref().ok_or(Invalid).map_err(Into::into)
     }

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::core::inventory::schema;
+use crate::core::inventory::schemas;
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false, args = ["write", "check"])]
@@ -22,7 +22,7 @@ pub(super) struct Args {
 pub(super) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let Args { write, check: _, dir } = args;
     let mut code = ExitCode::SUCCESS;
-    for (kind, text) in schema::generated() {
+    for (kind, text) in schemas() {
         let path = dir.join(format!("{kind}.json"));
         if write {
             std::fs::create_dir_all(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;

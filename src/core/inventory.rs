@@ -1,21 +1,30 @@
 //! From YAML files to desired state: parse → schema → check → resolve.
 
-pub mod codes;
+#[cfg(test)]
+mod agreement;
+mod codes;
 mod desired;
 pub mod doc;
-mod document;
+mod documents;
+mod finding;
+mod kind;
 mod load;
+mod probe_target;
 pub mod report;
 mod resolve;
 mod rules;
-pub mod schema;
-pub mod starter;
-pub mod yaml;
+mod schema;
+mod starter;
+mod suggest;
+mod yaml;
 
+pub use self::codes::CODES;
 pub use self::desired::{
     Backend, BackendState, Desired, Edge, Origin, Probe, ProbeKind, Routing, Service, Site, Timeouts, Tls,
     UpstreamProtocol, UpstreamTls,
 };
 pub use self::doc::StatusRange;
+pub use self::kind::Kind;
 pub use self::load::{Loaded, load};
-pub use crate::core::status::Paint;
+pub use self::schema::{embedded, schemas};
+pub use self::starter::starter;

@@ -1,56 +1,55 @@
-//! The stable codes of diagnostics, with what each means. A code never changes its meaning and is never used again.
-
-macro_rules! codes {
-    ($($name:ident = $code:literal: $meaning:literal;)*) => {
-        $(#[doc = $meaning] pub const $name: &str = $code;)*
-
-        /// Every code with its meaning, in the order of this file.
-        pub const ALL: &[(&str, &str)] = &[$(($code, $meaning)),*];
-    };
-}
-
-codes! {
-    NOT_UTF8 = "not-utf8": "A file is not UTF-8.";
-    SYNTAX = "yaml-syntax": "A file is not YAML.";
-    TAG = "yaml-tag": "A value carries a YAML tag.";
-    MERGE_KEY = "yaml-merge-key": "A mapping uses the merge key `<<`.";
-    KEY_NOT_TEXT = "yaml-key": "A mapping's key is not a text.";
-    DUPLICATE_KEY = "duplicate-key": "A mapping has the same key twice.";
-    ALIAS_LIMIT = "alias-limit": "Aliases stand for more values than any inventory needs.";
-    DEPTH_LIMIT = "depth-limit": "A document is nested deeper than any inventory needs.";
-    EMPTY_DOCUMENT = "empty-document": "A document declares nothing.";
-    UNKNOWN_FOLDER = "unknown-folder": "A YAML file is in no folder that an inventory has. Warning.";
-    NO_INVENTORY = "no-inventory": "There is no inventory file at all.";
-    UNKNOWN_KEY = "unknown-key": "A document has a key that its kind does not have.";
-    MISSING_KEY = "missing-key": "A document lacks a key that its kind needs.";
-    WRONG_TYPE = "wrong-type": "A value is of the wrong type.";
-    NOT_ONE_OF = "not-one-of": "A value is none of those that its key takes.";
-    OUT_OF_RANGE = "out-of-range": "A number or a list is too small or too large.";
-    BAD_VALUE = "bad-value": "A value is not of the form that its key takes.";
-    PLACEHOLDER = "caddy-placeholder": "A value contains braces, which Caddy would expand as a placeholder.";
-    DUPLICATE_NAME = "duplicate-name": "Two documents of one kind have the same name.";
-    DUPLICATE_ADDRESS = "duplicate-address": "Two backends have the same address and port.";
-    DUPLICATE_DOMAIN = "duplicate-domain": "The same host and path are claimed twice.";
-    DOMAIN_SHADOWED = "domain-shadowed": "An exact host name takes requests from another service's wildcard. Warning.";
-    UNKNOWN_SITE = "unknown-site": "A backend names a site that nobody declares.";
-    UNKNOWN_SERVICE = "unknown-service": "A backend names a service that nobody declares.";
-    OVERLAPPING_SUBNETS = "overlapping-subnets": "Subnets of two sites overlap.";
-    OUTSIDE_SUBNETS = "outside-subnets": "A backend's address is in none of its site's subnets.";
-    HEALTH_URL = "health-url": "A backend's health URL is not at the backend's own address, port and protocol.";
-    HEALTH_WITH_TCP = "health-with-tcp": "A TCP probe is given something that only an HTTP probe can use.";
-    TIMEOUT_OVER_INTERVAL = "timeout-over-interval": "A probe may take longer than the time between two probes.";
-    NO_BACKENDS = "service-without-backends": "A service has no backend.";
-    NO_ACTIVE_BACKEND = "no-active-backend": "Every backend of a service is drained or disabled. Warning.";
-    SINGLE_SITE = "single-site": "All backends of a service are at one site. Warning.";
-    WEIGHTS_ALL_ZERO = "weights-all-zero": "Every active backend of a service has weight 0.";
-    MIXED_HEALTH = "mixed-health-path": "Backends of one service are probed differently, so an edge cannot check them by itself. Warning.";
-    ADMIN_LOCKOUT = "admin-lockout": "An edge would listen on the port of its own admin API.";
-    DUPLICATE_LISTEN = "duplicate-listen": "An edge listens on the same port twice.";
-    DUPLICATE_ADMIN = "duplicate-admin": "Two edges have the same admin address.";
-    TLS_EMAIL = "tls-email": "An edge's `tls.email` is missing, or of no use.";
-    WILDCARD_ACME = "wildcard-acme": "A wildcard domain on an edge with `tls.mode: acme`, which cannot get its certificate.";
-    LISTENER_SCHEME = "listener-scheme": "An edge's listeners contradict its `tls.mode`.";
-    UPSTREAM_TLS = "upstream-tls": "TLS settings towards backends that are spoken to in plain HTTP.";
-    NOT_AVAILABLE = "not-available": "The schema knows it, and this version cannot do it yet.";
-    ROUTING_SITES = "routing-sites": "`routing.sites` without the policy that uses it.";
-}
+/// Every code that a diagnostic of an inventory may carry, with its meaning in one line, in alphabetical order.
+///
+/// Codes are stable: people search for them and scripts match them. A test holds that each has a fixture.
+pub const CODES: &[(&str, &str)] = &[
+    ("acme-port", "An edge gets certificates by ACME and listens on neither port 80 nor 443."),
+    ("admin-lockout", "An edge listens on the port of its own admin address."),
+    ("alias-limit", "The YAML anchors and aliases of a file stand for too many values."),
+    ("bad-value", "A text is not what its key takes."),
+    ("byte-order-mark", "A file begins with a byte order mark."),
+    ("caddy-placeholder", "A value has braces that Caddy would replace."),
+    ("depth-limit", "Lists and mappings are nested too deep."),
+    ("domain-shadowed", "A service has a name under another service's wildcard."),
+    ("duplicate-address", "Two backends have one address and port."),
+    ("duplicate-admin", "Two edges have one admin address."),
+    ("duplicate-domain", "Two services, or one twice, claim a host name with the same path prefix."),
+    ("duplicate-key", "A key stands twice in one mapping."),
+    ("duplicate-listen", "Two listeners of an edge claim one address."),
+    ("duplicate-name", "Two documents of one kind have one name."),
+    ("duplicate-path", "A path prefix stands twice in one service."),
+    ("empty-file", "A file declares nothing."),
+    ("empty-list", "A list that needs an item has none."),
+    ("health-url", "A backend's health URL is not at the backend itself."),
+    ("health-with-tcp", "A TCP probe has a path or an expected answer."),
+    ("missing-key", "A key that must be there is not."),
+    ("missing-value", "A key has no value."),
+    ("mixed-health-path", "Backends of one service are probed at different paths, which a Caddy on its own cannot do."),
+    ("no-active-backend", "Every backend of a service is drained or disabled."),
+    ("no-edge", "Services are declared and no edge that would serve them."),
+    ("no-inventory", "Nothing is declared at all."),
+    ("not-available", "A key or value that this version cannot follow yet."),
+    ("not-utf8", "A file is not UTF-8 text."),
+    ("out-of-range", "A number is too small or too large."),
+    ("outside-subnets", "A backend's address is in none of its site's subnets."),
+    ("overlapping-subnets", "Networks of two sites overlap."),
+    ("server-name-wildcard", "The name that backends' certificates must carry is a wildcard."),
+    ("service-without-backends", "No backend belongs to a service."),
+    ("single-site", "All backends of a service that take traffic are at one site."),
+    ("timeout-over-interval", "A probe may take longer than the time between two probes."),
+    ("tls-contradiction", "An edge's listeners and its TLS mode contradict each other."),
+    ("tls-email", "An ACME account address is missing, or has no use."),
+    ("too-many-faults", "A file has more faults than are shown."),
+    ("unknown-choice", "A value is none of those that its key takes."),
+    ("unknown-folder", "YAML outside the folders of an inventory."),
+    ("unknown-key", "A key that no document of this kind has."),
+    ("unknown-service", "A service is referred to and not declared."),
+    ("unknown-site", "A site is referred to and not declared."),
+    ("upstream-tls", "TLS settings for backends that speak plain HTTP."),
+    ("weights-all-zero", "Every active backend of a service has weight 0."),
+    ("wildcard-acme", "A wildcard domain on an edge whose ACME cannot prove one."),
+    ("wrong-type", "A value has the wrong type."),
+    ("yaml-key", "A key is not text."),
+    ("yaml-merge-key", "A YAML merge key."),
+    ("yaml-syntax", "A file is not YAML."),
+    ("yaml-tag", "A YAML tag."),
+];

@@ -1,128 +1,123 @@
-//! Diagnostics for people and for programs.
+//! Diagnostics for people and for machines. Pure: text in, text out.
+
+mod snippet;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
-use serde_json::{Value, json};
+use annotate_snippets::{Group, Level, Origin, Renderer, normalize_untrusted_str};
+use serde::Serialize;
 
-use super::Paint;
-use crate::core::model::{Diagnostic, FileSet, Place, Severity};
+use self::snippet::snippets;
+use crate::core::model::{Diagnostic, FileSet, Severity};
 
-/// Shows diagnostics with the lines they are about, and ends with a line that counts them. `prefix` is put before file
-/// names: the inventory's folder with a slash.
-pub fn text(diagnostics: &[Diagnostic], files: &FileSet, prefix: &str, paint: Paint) -> String {
-    let renderer = match paint {
-        Paint::Plain => Renderer::plain(),
-        Paint::Colour => Renderer::styled(),
-    }
-    .decor_style(DecorStyle::Ascii);
-    let mut out = String::new();
+/// Whether text is coloured with terminal escapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Characters alone.
+    Plain,
+    /// With colours.
+    Coloured,
+}
+
+/// Diagnostics with the lines they speak of, other places and cures, and a last line that counts them.
+///
+/// `prefix` is put before every path, such as `inventory/`.
+pub fn text(diagnostics: &[Diagnostic], files: &FileSet, prefix: &str, style: Style) -> String {
+    let renderer = match style {
+        Style::Plain => Renderer::plain(),
+        Style::Coloured => Renderer::styled(),
+    };
+    let renderer = renderer.decor_style(DecorStyle::Ascii);
+    let mut text = String::new();
     for diagnostic in diagnostics {
-        out.push_str(&renderer.render(&groups(diagnostic, files, prefix)));
-        out.push_str("\n\n");
+        text.push_str(&renderer.render(&[group(diagnostic, files, prefix)]));
+        text.push_str("\n\n");
     }
-    out.push_str(&summary(diagnostics, files));
-    out.push('\n');
-    out
+    text.push_str(&summary(diagnostics, files.len()));
+    text.push('\n');
+    text
 }
 
-/// The diagnostics as a JSON array.
-pub fn json(diagnostics: &[Diagnostic]) -> Value {
-    json!(diagnostics)
+/// `2 errors, 1 warning in 14 files`
+pub fn summary(diagnostics: &[Diagnostic], files: usize) -> String {
+    let errors = diagnostics.iter().filter(|it| it.severity == Severity::Error).count();
+    let warnings = diagnostics.len() - errors;
+    let counted = |count: usize, noun: &str| match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    };
+    let found = match (errors, warnings) {
+        (0, 0) => "no errors and no warnings".to_owned(),
+        (0, _) => counted(warnings, "warning"),
+        (_, 0) => counted(errors, "error"),
+        (_, _) => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
+    };
+    format!("{found} in {}", counted(files, "file"))
 }
 
-fn summary(diagnostics: &[Diagnostic], files: &FileSet) -> String {
-    let count = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let files = number(files.len(), "file");
-    match (errors, warnings) {
-        (0, 0) => format!("no faults in {files}"),
-        (0, warnings) => format!("{} in {files}", number(warnings, "warning")),
-        (errors, 0) => format!("{} in {files}", number(errors, "error")),
-        (errors, warnings) => format!("{}, {} in {files}", number(errors, "error"), number(warnings, "warning")),
-    }
+/// Diagnostics as a JSON array, for other programs.
+#[expect(clippy::missing_panics_doc, reason = "text and numbers always serialize")]
+pub fn json(diagnostics: &[Diagnostic], prefix: &str) -> String {
+    let dtos: Vec<DiagnosticDto<'_>> = diagnostics.iter().map(|it| DiagnosticDto::new(it, prefix)).collect();
+    let mut text = serde_json::to_string_pretty(&dtos).expect("diagnostics are text and numbers");
+    text.push('\n');
+    text
 }
 
-fn number(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}
-
-fn groups<'a>(diagnostic: &'a Diagnostic, files: &'a FileSet, prefix: &str) -> Vec<Group<'a>> {
-    let Diagnostic { code, severity, file, place, message, hint, related } = diagnostic;
-    let level = match severity {
+fn group<'a>(diagnostic: &'a Diagnostic, files: &FileSet, prefix: &str) -> Group<'a> {
+    let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(message.as_str()).id(*code);
-    let mut group = Group::with_title(title);
-    if !file.is_empty() {
-        group = group.element(shown(files, prefix, file, *place, AnnotationKind::Primary, None));
+    let mut group =
+        level.primary_title(&diagnostic.message).id(diagnostic.code).elements(snippets(diagnostic, files, prefix));
+    if diagnostic.place.is_none() && !diagnostic.file.is_empty() {
+        group = group.element(Origin::path(format!("{prefix}{}", diagnostic.file)));
     }
-    for other in related {
-        let label = Some(other.message.as_str());
-        group = group.element(shown(files, prefix, &other.file, Some(other.place), AnnotationKind::Context, label));
+    if let Some(hint) = &diagnostic.hint {
+        group = group.element(Level::HELP.message(normalize_untrusted_str(hint)));
     }
-    if let Some(hint) = hint {
-        group = group.element(Level::HELP.message(hint.as_str()));
-    }
-    vec![group]
+    group
 }
 
-/// The lines that a place is in, or only where it is, when the file cannot be shown.
-fn shown<'a>(
-    files: &'a FileSet,
-    prefix: &str,
-    file: &str,
-    place: Option<Place>,
-    kind: AnnotationKind,
-    label: Option<&'a str>,
-) -> Element<'a> {
-    let path = format!("{prefix}{file}");
-    let source = files.get(file).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    match (source, place) {
-        (Some(source), Some(place)) => {
-            let start = place.start.min(source.len());
-            // One line is enough to show where: a mapping is underlined where it begins.
-            let line_end = source[start..].find('\n').map_or(source.len(), |length| start + length);
-            let end = place.end.clamp(start, line_end);
-            let annotation = match label {
-                Some(label) => kind.span(start..end).label(label),
-                None => kind.span(start..end),
-            };
-            Snippet::source(source).path(path).annotation(annotation).into()
+/// A diagnostic on the wire. Absent things are `null`, so that every object has the same keys.
+#[derive(Debug, Serialize)]
+struct DiagnosticDto<'a> {
+    code: &'a str,
+    severity: Severity,
+    file: Option<String>,
+    line: Option<usize>,
+    column: Option<usize>,
+    message: &'a str,
+    hint: Option<&'a str>,
+    related: Vec<RelatedDto<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RelatedDto<'a> {
+    file: String,
+    line: usize,
+    column: usize,
+    message: &'a str,
+}
+
+impl<'a> DiagnosticDto<'a> {
+    fn new(diagnostic: &'a Diagnostic, prefix: &str) -> Self {
+        let Diagnostic { code, severity, file, place, message, hint, related } = diagnostic;
+        let related = related.iter().map(|it| RelatedDto {
+            file: format!("{prefix}{}", it.file),
+            line: it.place.line,
+            column: it.place.column,
+            message: &it.message,
+        });
+        Self {
+            code,
+            severity: *severity,
+            file: (!file.is_empty()).then(|| format!("{prefix}{file}")),
+            line: place.map(|place| place.line),
+            column: place.map(|place| place.column),
+            message,
+            hint: hint.as_deref(),
+            related: related.collect(),
         }
-        (_, Some(place)) => Origin::path(path).line(place.line).char_column(place.column).into(),
-        (_, None) => Origin::path(path).into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::inventory::load;
-    use crate::core::model::Revision;
-
-    #[test]
-    fn a_fault_shows_its_line_its_relative_and_its_cure() {
-        let files: FileSet = [
-            ("sites/dijon.yaml", "name: dijon\nsubnets: [10.200.1.0/24]\n"),
-            ("services/api.yaml", "name: api\ndomains: [api.acecinema.fr]\n"),
-            ("backends/a.yaml", "service: api\nname: a\nsite: dijno\naddr: 10.200.1.23\nport: 8080\n"),
-        ]
-        .into_iter()
-        .map(|(path, text)| (path, text.as_bytes()))
-        .collect();
-        let loaded = load(&files, Revision::new("r"));
-        let shown = text(&loaded.diagnostics, &files, "inventory/", Paint::Plain);
-        insta::assert_snapshot!(shown, @r"
-        error[unknown-site]: no site is named `dijno`
-         --> inventory/backends/a.yaml:3:7
-          |
-        3 | site: dijno
-          |       ^^^^^
-          |
-          = help: did you mean `dijon`?
-
-        1 error in 3 files
-        ");
     }
 }

@@ -1,92 +1,89 @@
-//! From documents without faults to what they mean.
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::desired::{
     Backend, BackendState, Desired, Edge, Origin, Probe, ProbeKind, Routing, Service, Site, Timeouts, Tls,
     UpstreamProtocol, UpstreamTls,
 };
 use super::doc::{
-    BackendDoc, EdgeDoc, HealthDoc, HealthTypeDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, TlsModeDoc, UpstreamDoc,
-    UpstreamProtocolDoc,
+    BackendDoc, EdgeDoc, HealthDoc, HealthTypeDoc, PolicyDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange,
+    TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
 };
-use super::document::Documents;
-use crate::core::model::{Hostname, PathPrefix, RequestPath, Revision, TimeSpan};
+use super::documents::Documents;
+use super::probe_target::ProbeTarget;
+use crate::core::model::{Hostname, PathPrefix, RequestPath, Revision, ServiceName, TimeSpan};
 
-/// Time between two probes of a backend, where the service does not say.
-pub(super) const INTERVAL: Duration = Duration::from_secs(5);
-const TIMEOUT: Duration = Duration::from_secs(2);
-const RISE: u32 = 2;
-const FALL: u32 = 3;
-const DIAL: Duration = Duration::from_secs(1);
-const STREAM_CLOSE: Duration = Duration::from_mins(5);
+/// Time between two probes where the service names none.
+pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+/// Longest probe where the service names no limit; never longer than the interval.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+const DEFAULT_RISE: u32 = 2;
+const DEFAULT_FALL: u32 = 3;
+const DEFAULT_DIAL: Duration = Duration::from_secs(1);
+const DEFAULT_STREAM_CLOSE: Duration = Duration::from_mins(5);
 
-/// Gives documents their meaning. They have passed every rule.
+/// Makes desired state of documents that no rule has found at fault.
 pub(super) fn resolve(documents: Documents, revision: Revision) -> Desired {
-    let Documents { sites, services, backends, edges, .. } = documents;
-    let sites = sites.into_iter().map(|entry| site(entry.doc)).map(|site| (site.name.clone(), Arc::new(site)));
-    let services: BTreeMap<_, _> = services
-        .into_iter()
-        .map(|entry| service(entry.doc))
-        .map(|(service, doc)| (service.name.clone(), (Arc::new(service), doc)))
-        .collect();
-    let backends = backends
-        .into_iter()
-        .filter_map(|entry| {
-            let (service, doc) = services.get(&entry.doc.service)?;
-            Some(backend(entry.doc, service, doc))
-        })
-        .map(|backend| (backend.name.clone(), Arc::new(backend)))
-        .collect();
-    let edges = edges.into_iter().filter_map(|entry| edge(entry.doc)).map(|edge| (edge.name.clone(), Arc::new(edge)));
-    Desired {
-        revision,
-        sites: sites.collect(),
-        backends,
-        edges: edges.collect(),
-        services: services.into_iter().map(|(name, (service, _))| (name, service)).collect(),
-    }
+    let Documents { sites, services, backends, edges, broken: _ } = documents;
+    let named = |site: SiteDoc| (site.name.clone(), Arc::new(site_of(site)));
+    let sites = sites.into_iter().map(|site| named(site.doc)).collect();
+    let named = |service: ServiceDoc| (service.name.clone(), Arc::new(service_of(service)));
+    let services: BTreeMap<ServiceName, Arc<Service>> =
+        services.into_iter().map(|service| named(service.doc)).collect();
+    let named = |backend: BackendDoc| {
+        let service = services.get(&backend.service)?;
+        Some((backend.name.clone(), Arc::new(backend_of(backend, service))))
+    };
+    let backends = backends.into_iter().filter_map(|backend| named(backend.doc)).collect();
+    let named = |edge: EdgeDoc| Some((edge.name.clone(), Arc::new(edge_of(edge)?)));
+    let edges = edges.into_iter().filter_map(|edge| named(edge.doc)).collect();
+    Desired { revision, sites, services, backends, edges }
 }
 
-fn site(doc: SiteDoc) -> Site {
+fn site_of(doc: SiteDoc) -> Site {
     let SiteDoc { name, description, subnets, tags } = doc;
+    // `10.200.1.7/24` and `10.200.1.0/24` are one network.
+    let subnets = subnets.iter().map(IpNet::trunc).collect();
     Site { name, description, subnets, tags: tags.into_iter().collect() }
 }
 
-fn service(doc: ServiceDoc) -> (Service, ServiceDoc) {
-    let ServiceDoc { name, description, domains, paths: _, health, routing: _, upstream, timeouts, tags } = doc.clone();
-    let paths = paths(&doc);
-    let mut domains = domains;
+fn service_of(doc: ServiceDoc) -> Service {
+    let ServiceDoc { name, description, mut domains, mut paths, health, routing, upstream, timeouts, tags } = doc;
+    let host = domains.iter().find(|domain| !domain.is_wildcard()).cloned();
+    let upstream = upstream_of(upstream, host.as_ref());
+    let probe = probe_of(health, host, &upstream);
     domains.sort();
-    let host = domains.iter().find(|host| !host.is_wildcard()).cloned();
-    let upstream = protocol(upstream, host.as_ref());
-    let tls = match &upstream {
-        UpstreamProtocol::Http => None,
-        UpstreamProtocol::Https(tls) => Some(tls.clone()),
-    };
+    domains.dedup();
+    if paths.is_empty() {
+        paths.push(PathPrefix::root());
+    }
+    paths.sort();
+    paths.dedup();
     let timeouts = timeouts.unwrap_or_default();
-    let service = Service {
-        name,
-        description,
-        domains,
-        paths,
-        probe: probe(health, host, tls),
-        // Every other policy is refused by a rule in this version.
-        routing: Routing::Spread,
-        upstream,
-        timeouts: Timeouts {
-            dial: timeouts.dial.map_or(DIAL, TimeSpan::get),
-            response: timeouts.response.map(TimeSpan::get),
-            stream_close: timeouts.stream_close.map_or(STREAM_CLOSE, TimeSpan::get),
-        },
-        tags: tags.into_iter().collect(),
+    let timeouts = Timeouts {
+        dial: timeouts.dial.map_or(DEFAULT_DIAL, TimeSpan::get),
+        response: timeouts.response.map(TimeSpan::get),
+        stream_close: timeouts.stream_close.map_or(DEFAULT_STREAM_CLOSE, TimeSpan::get),
     };
-    (service, doc)
+    let routing = routing_of(&routing.unwrap_or_default());
+    Service { name, description, domains, paths, probe, routing, upstream, timeouts, tags: tags.into_iter().collect() }
 }
 
-fn protocol(doc: Option<UpstreamDoc>, host: Option<&Hostname>) -> UpstreamProtocol {
+/// Every other choice was refused by the rule `not-available`; a new one does not compile before it is decided on here.
+fn routing_of(doc: &RoutingDoc) -> Routing {
+    let RoutingDoc { policy, sites: _, failback: _, sticky: _, when_all_down } = doc;
+    match (policy, when_all_down) {
+        (
+            PolicyDoc::Spread | PolicyDoc::Priority | PolicyDoc::Single,
+            WhenAllDownDoc::ServeAll | WhenAllDownDoc::Page,
+        ) => Routing::Spread,
+    }
+}
+
+fn upstream_of(doc: Option<UpstreamDoc>, host: Option<&Hostname>) -> UpstreamProtocol {
     match doc {
         Some(UpstreamDoc { protocol: UpstreamProtocolDoc::Https, server_name, verify }) => {
             let server_name = server_name.or_else(|| host.cloned());
@@ -96,23 +93,13 @@ fn protocol(doc: Option<UpstreamDoc>, host: Option<&Hostname>) -> UpstreamProtoc
     }
 }
 
-/// The path prefixes of a service, sorted, once each.
-pub(super) fn paths(doc: &ServiceDoc) -> Vec<PathPrefix> {
-    let mut paths = if doc.paths.is_empty() { vec![PathPrefix::root()] } else { doc.paths.clone() };
-    paths.sort();
-    paths.dedup();
-    paths
-}
-
-/// What a probe of the service's backends tries.
-pub(super) fn health_type(doc: &ServiceDoc) -> HealthTypeDoc {
-    doc.health.as_ref().map_or(HealthTypeDoc::Tcp, |health| health.kind)
-}
-
-fn probe(doc: Option<HealthDoc>, host: Option<Hostname>, tls: Option<UpstreamTls>) -> Probe {
-    let doc = doc.unwrap_or_else(|| HealthDoc { kind: HealthTypeDoc::Tcp, ..HealthDoc::default() });
-    let HealthDoc { kind, path, interval, timeout, rise, fall, expect } = doc;
-    let interval = interval.map_or(INTERVAL, TimeSpan::get);
+fn probe_of(health: Option<HealthDoc>, host: Option<Hostname>, upstream: &UpstreamProtocol) -> Probe {
+    let health = health.unwrap_or(HealthDoc { kind: HealthTypeDoc::Tcp, ..HealthDoc::default() });
+    let HealthDoc { kind, path, interval, timeout, rise, fall, expect } = health;
+    let tls = match upstream {
+        UpstreamProtocol::Http => None,
+        UpstreamProtocol::Https(tls) => Some(tls.clone()),
+    };
     let kind = match kind {
         HealthTypeDoc::Tcp => ProbeKind::Tcp,
         HealthTypeDoc::Http => ProbeKind::Http {
@@ -122,66 +109,38 @@ fn probe(doc: Option<HealthDoc>, host: Option<Hostname>, tls: Option<UpstreamTls
             expect: expect.map_or_else(|| vec![StatusRange::SUCCESS], |expect| expect.status),
         },
     };
-    Probe {
-        kind,
-        interval,
-        timeout: timeout.map_or(TIMEOUT.min(interval), TimeSpan::get),
-        rise: rise.unwrap_or(RISE),
-        fall: fall.unwrap_or(FALL),
-    }
+    let interval = interval.map_or(DEFAULT_INTERVAL, TimeSpan::get);
+    let timeout = timeout.map_or(DEFAULT_TIMEOUT.min(interval), TimeSpan::get);
+    Probe { kind, interval, timeout, rise: rise.unwrap_or(DEFAULT_RISE), fall: fall.unwrap_or(DEFAULT_FALL) }
 }
 
-fn backend(doc: BackendDoc, service: &Service, service_doc: &ServiceDoc) -> Backend {
-    let own_path = health_path(&doc, service_doc);
-    let BackendDoc { name, service: service_name, site, addr, port, health: _, weight, tags, state } = doc;
-    let mut probe = service.probe.clone();
-    if let (ProbeKind::Http { path, .. }, Some(own)) = (&mut probe.kind, own_path) {
+fn backend_of(doc: BackendDoc, service_decl: &Service) -> Backend {
+    let BackendDoc { name, service, site, addr, port, health, weight, tags, state } = doc;
+    let mut probe = service_decl.probe.clone();
+    let protocol = match service_decl.upstream {
+        UpstreamProtocol::Http => "http",
+        UpstreamProtocol::Https(_) => "https",
+    };
+    let own = health.and_then(|text| ProbeTarget { protocol, addr, port: port.get() }.path(&text).ok());
+    if let (ProbeKind::Http { path, .. }, Some(own)) = (&mut probe.kind, own) {
         *path = own;
     }
-    Backend {
-        name,
-        service: service_name,
-        site,
-        addr,
-        port,
-        probe,
-        weight,
-        tags: tags.into_iter().collect(),
-        state: match state {
-            StateDoc::Active => BackendState::Active,
-            StateDoc::Drain => BackendState::Drain,
-            StateDoc::Disabled => BackendState::Disabled,
-        },
-        origin: Origin::Declared,
-    }
+    let state = match state {
+        StateDoc::Active => BackendState::Active,
+        StateDoc::Drain => BackendState::Drain,
+        StateDoc::Disabled => BackendState::Disabled,
+    };
+    let tags = tags.into_iter().collect();
+    Backend { name, service, site, addr, port, probe, weight, tags, state, origin: Origin::Declared }
 }
 
-/// The path that a backend is probed at: its own, or the service's. None where its own is not one, which a rule reports.
-pub(super) fn health_path(backend: &BackendDoc, service: &ServiceDoc) -> Option<RequestPath> {
-    match &backend.health {
-        None => {
-            let path = service.health.as_ref().and_then(|health| health.path.clone());
-            Some(path.unwrap_or_else(RequestPath::root))
-        }
-        Some(path) if path.starts_with('/') => path.parse().ok(),
-        Some(url) => url_path(&url::Url::parse(url).ok()?),
-    }
-}
-
-/// Path and query of a URL.
-pub(super) fn url_path(url: &url::Url) -> Option<RequestPath> {
-    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{}{query}", url.path()).parse().ok()
-}
-
-fn edge(doc: EdgeDoc) -> Option<Edge> {
-    let EdgeDoc { name, admin, mut listen, tls } = doc;
-    listen.sort();
-    let tls = match tls.mode {
-        // Without an e-mail address a rule has refused it.
-        TlsModeDoc::Acme => Tls::Acme { email: tls.email? },
+fn edge_of(doc: EdgeDoc) -> Option<Edge> {
+    let EdgeDoc { name, admin, mut listen, tls: TlsDoc { mode, email } } = doc;
+    let tls = match mode {
+        TlsModeDoc::Acme => Tls::Acme { email: email? },
         TlsModeDoc::Internal => Tls::Internal,
         TlsModeDoc::Off => Tls::Off,
     };
+    listen.sort();
     Some(Edge { name, admin, listen, tls })
 }

@@ -40,9 +40,11 @@ impl AdminAddress {
             let path = Path::new(path);
             return (path.is_absolute() && path.file_name().is_some()).then(|| Self::Unix(path.to_owned()));
         }
-        let url = url::Url::parse(text).ok()?;
-        let bare = url.scheme() == "http"
-            && url.username().is_empty()
+        // The URL standard mends capitals, backslashes and missing slashes; here there is one way to write an address.
+        let rest = text.strip_prefix("http://")?;
+        let is_plain = !rest.starts_with('/') && !rest.contains(['\\', '?', '#', '@']);
+        let url = url::Url::parse(text).ok().filter(|_| is_plain)?;
+        let bare = url.username().is_empty()
             && url.password().is_none()
             && url.path() == "/"
             && url.query().is_none()
@@ -116,11 +118,13 @@ impl Listener {
             Some(_) => return None,
             None => (None, text),
         };
-        if let Some(port) = rest.strip_prefix(':') {
-            return Some(Self { scheme, host: None, port: parse_port(port)? });
-        }
-        let address: SocketAddr = rest.parse().ok()?;
-        Some(Self { scheme, host: Some(address.ip()), port: Port::new(address.port())? })
+        let (host, port) = rest.rsplit_once(':')?;
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            _ if host.is_empty() => None,
+            Some(host) => Some(IpAddr::V6(host.parse().ok()?)),
+            None => Some(IpAddr::V4(host.parse().ok()?)),
+        };
+        Some(Self { scheme, host, port: parse_port(port)? })
     }
 
     /// What this listener speaks on an edge that terminates TLS.
@@ -339,6 +343,9 @@ mod tests {
             ("443", None),
             ("tcp://:80", None),
             ("localhost:80", None),
+            ("10.0.0.1:0443", None),
+            ("[fe80::1%1]:443", None),
+            ("HTTP://:80", None),
         ] {
             let parsed = text.parse::<Listener>().ok();
             assert_eq!(

@@ -1,0 +1,165 @@
+use std::fmt::Debug;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use proptest::option::of;
+use proptest::prelude::*;
+
+use crate::core::inventory::doc::{
+    BackendDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PolicyDoc, RoutingDoc, ServiceDoc, SiteDoc,
+    StateDoc, StatusRange, StickyDoc, TimeoutsDoc, TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc,
+    WhenAllDownDoc,
+};
+use crate::core::model::{Email, Hostname, Listener, PathPrefix, Port, RequestPath, TimeSpan};
+
+pub(super) fn site() -> impl Strategy<Value = SiteDoc> {
+    (name(), of(description()), some(subnet()), tags()).prop_map(|(name, description, subnets, tags)| SiteDoc {
+        name,
+        description,
+        subnets,
+        tags,
+    })
+}
+
+pub(super) fn service() -> impl Strategy<Value = ServiceDoc> {
+    let head = (name(), of(description()), some(hostname()), prop::collection::vec(path_prefix(), 0..3));
+    let body = (of(health()), of(routing()), of(upstream()), of(timeouts()), tags());
+    (head, body).prop_map(|((name, description, domains, paths), (health, routing, upstream, timeouts, tags))| {
+        ServiceDoc { name, description, domains, paths, health, routing, upstream, timeouts, tags }
+    })
+}
+
+pub(super) fn backend() -> impl Strategy<Value = BackendDoc> {
+    let health = prop_oneof![
+        "/[a-z0-9/]{0,8}".prop_filter("no double slash", |path| !path.starts_with("//")),
+        "https?://10\\.0\\.0\\.[1-9]:[1-9][0-9]{1,3}/[a-z]{0,8}",
+    ];
+    let state = prop::sample::select(&[StateDoc::Active, StateDoc::Drain, StateDoc::Disabled][..]);
+    let names = (name(), name(), name());
+    (names, any::<IpAddr>(), any::<Port>(), of(health), 0u16..=1000, tags(), state).prop_map(
+        |((name, service, site), addr, port, health, weight, tags, state)| BackendDoc {
+            name,
+            service,
+            site,
+            addr,
+            port,
+            health,
+            weight,
+            tags,
+            state,
+        },
+    )
+}
+
+pub(super) fn edge() -> impl Strategy<Value = EdgeDoc> {
+    let admin = prop_oneof![
+        parsed("http://(127\\.0\\.0\\.1|caddy|\\[::1\\])(:[1-9][0-9]{0,3})?/?"),
+        parsed("unix//run/[a-z]{1,8}/[a-z]{1,8}\\.sock"),
+    ];
+    let listen = prop_oneof![
+        parsed::<Listener>("(https?://)?:[1-9][0-9]{0,3}"),
+        parsed::<Listener>("(https?://)?(10\\.0\\.0\\.1|\\[::1\\]):[1-9][0-9]{0,3}"),
+    ];
+    let mode = prop::sample::select(&[TlsModeDoc::Acme, TlsModeDoc::Internal, TlsModeDoc::Off][..]);
+    let tls = (mode, of(parsed::<Email>("[a-z.+]{1,8}@[a-z]{1,8}\\.example")))
+        .prop_map(|(mode, email)| TlsDoc { mode, email });
+    (name(), admin, some(listen), tls).prop_map(|(name, admin, listen, tls)| EdgeDoc { name, admin, listen, tls })
+}
+
+fn health() -> impl Strategy<Value = HealthDoc> {
+    let kind = prop::sample::select(&[HealthTypeDoc::Http, HealthTypeDoc::Tcp][..]);
+    let expect = some(parsed::<StatusRange>("[1-5][0-9]{2}")).prop_map(|status| ExpectDoc { status });
+    let path = parsed::<RequestPath>("/([a-z][a-z0-9?=&%-]{0,8})?");
+    (kind, of(path), of(span()), of(span()), of(1u32..=100), of(1u32..=100), of(expect)).prop_map(
+        |(kind, path, interval, timeout, rise, fall, expect)| HealthDoc {
+            kind,
+            path,
+            interval,
+            timeout,
+            rise,
+            fall,
+            expect,
+        },
+    )
+}
+
+fn routing() -> impl Strategy<Value = RoutingDoc> {
+    let policy = prop::sample::select(&[PolicyDoc::Spread, PolicyDoc::Priority, PolicyDoc::Single][..]);
+    let failback = (of(span()), of(any::<bool>())).prop_map(|(after, manual)| FailbackDoc { after, manual });
+    let when = prop::sample::select(&[WhenAllDownDoc::ServeAll, WhenAllDownDoc::Page][..]);
+    (policy, prop::collection::vec(name(), 0..3), of(failback), of(Just(StickyDoc::Cookie)), when).prop_map(
+        |(policy, sites, failback, sticky, when_all_down)| RoutingDoc {
+            policy,
+            sites,
+            failback,
+            sticky,
+            when_all_down,
+        },
+    )
+}
+
+fn upstream() -> impl Strategy<Value = UpstreamDoc> {
+    let protocol = prop::sample::select(&[UpstreamProtocolDoc::Http, UpstreamProtocolDoc::Https][..]);
+    (protocol, of(hostname()), of(any::<bool>())).prop_map(|(protocol, server_name, verify)| UpstreamDoc {
+        protocol,
+        server_name,
+        verify,
+    })
+}
+
+fn timeouts() -> impl Strategy<Value = TimeoutsDoc> {
+    (of(span()), of(span()), of(span())).prop_map(|(dial, response, stream_close)| TimeoutsDoc {
+        dial,
+        response,
+        stream_close,
+    })
+}
+
+/// Names that YAML would read as something else are among them: `null`, `true`, `007`, `1e3`.
+fn name<T: FromStr + Debug>() -> impl Strategy<Value = T> {
+    parsed("[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?|null|true|off|007|1e3|0x1f")
+}
+
+fn tags<T: FromStr + Debug>() -> impl Strategy<Value = Vec<T>> {
+    prop::collection::vec(name(), 0..3)
+}
+
+fn hostname() -> impl Strategy<Value = Hostname> {
+    parsed("(\\*\\.)?[a-z0-9]{1,8}(\\.[a-zéß]{1,8}){0,2}\\.[a-z]{2,4}")
+}
+
+fn path_prefix() -> impl Strategy<Value = PathPrefix> {
+    parsed("/|(/[A-Za-z0-9~!$&'()+,;=:@_-]{1,5}){1,3}(/|/\\*)?")
+}
+
+fn span() -> impl Strategy<Value = TimeSpan> {
+    parsed("[1-9][0-9]{0,1}(ms|s|m)|[1-9]h")
+}
+
+fn subnet() -> impl Strategy<Value = IpNet> {
+    (any::<IpAddr>(), 0u8..=128).prop_map(|(addr, length)| {
+        let longest = if addr.is_ipv4() { 32 } else { 128 };
+        IpNet::new(addr, length % (longest + 1)).expect("a length of its family")
+    })
+}
+
+/// Any text that a person may write, colons, hashes, quotes, braces and line breaks included. The writing library speaks
+/// YAML 1.1, for which three more characters are line breaks (YAML 1.2.2, section 5.4, "non-break").
+fn description() -> impl Strategy<Value = String> {
+    let one_more_break = |text: &String| !text.contains(['\u{85}', '\u{2028}', '\u{2029}']);
+    prop_oneof![
+        any::<String>().prop_filter("a line break of YAML 1.1", one_more_break),
+        "[ -~\\n]{0,20}",
+        Just("null".to_owned()),
+        Just("{env.X}".to_owned())
+    ]
+}
+
+fn some<T: Debug>(item: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
+    prop::collection::vec(item, 1..4)
+}
+
+fn parsed<T: FromStr + Debug>(pattern: &'static str) -> impl Strategy<Value = T> {
+    proptest::string::string_regex(pattern).expect("a pattern").prop_filter_map("refused", |text| text.parse().ok())
+}

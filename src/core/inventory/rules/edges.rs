@@ -1,0 +1,155 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::View;
+use crate::core::inventory::doc::{EdgeDoc, TlsModeDoc};
+use crate::core::inventory::finding::{Declared, Finding};
+use crate::core::model::{AdminAddress, HTTP_PORT, HTTPS_PORT, Listener, Scheme};
+
+/// `admin-lockout`, `duplicate-admin`, `duplicate-listen`, `tls-email`, `tls-contradiction`, `acme-port`, `wildcard-acme`.
+pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
+    let mut findings = duplicate_admins(view);
+    for edge in &view.documents.edges {
+        findings.extend(admin_lockout(edge));
+        findings.extend(duplicate_listeners(edge));
+        findings.extend(tls_email(edge));
+        findings.extend(tls_contradictions(edge));
+        findings.extend(acme_port(edge));
+    }
+    findings.extend(wildcard_acme(view));
+    findings
+}
+
+fn duplicate_admins(view: &View<'_>) -> Vec<Finding> {
+    let mut first: BTreeMap<&AdminAddress, &Declared<EdgeDoc>> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for edge in &view.documents.edges {
+        match first.get(&edge.doc.admin) {
+            None => _ = first.insert(&edge.doc.admin, edge),
+            // The same name twice is reported as that.
+            Some(earlier) if earlier.doc.name == edge.doc.name => {}
+            Some(earlier) => {
+                let message = format!("edge `{}` has the admin address {} already", earlier.doc.name, edge.doc.admin);
+                let finding = Finding::error("duplicate-admin", edge.at("/admin"), message)
+                    .hint("an edge is one Caddy: two of them at one address would overwrite each other for ever")
+                    .related(earlier.at("/admin"), "first declared here");
+                findings.push(finding);
+            }
+        }
+    }
+    findings
+}
+
+/// Caddy's admin API and a listener cannot share a port; the push would fail, or succeed and lock bascule out.
+fn admin_lockout(edge: &Declared<EdgeDoc>) -> Vec<Finding> {
+    let AdminAddress::Tcp { host, port } = &edge.doc.admin else { return Vec::new() };
+    let claims = |listener: &Listener| listener.port().get() == *port && claims_host(listener.host(), host);
+    let finding = |(index, listener): (usize, &Listener)| {
+        let message = format!("`{listener}` claims the port of this edge's own admin address");
+        Finding::error("admin-lockout", edge.at(format!("/listen/{index}")), message)
+            .hint("listen on another port, or move Caddy's admin API")
+            .related(edge.at("/admin"), "the admin address")
+    };
+    edge.doc.listen.iter().enumerate().filter(|(_, listener)| claims(listener)).map(finding).collect()
+}
+
+/// True where a listener takes connections that are made to `admin`. A name other than `localhost` may be any address,
+/// which a listener on all addresses certainly takes.
+fn claims_host(listener: Option<IpAddr>, admin: &str) -> bool {
+    let Some(listener) = listener.filter(|host| !host.is_unspecified()) else { return true };
+    let admin = admin.trim_matches(['[', ']']);
+    match admin.parse::<IpAddr>() {
+        Ok(admin) => admin == listener || admin.is_unspecified(),
+        Err(_) => admin == "localhost" && listener.is_loopback(),
+    }
+}
+
+fn duplicate_listeners(edge: &Declared<EdgeDoc>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, listener) in edge.doc.listen.iter().enumerate() {
+        let clash = edge.doc.listen[..index].iter().position(|earlier| {
+            let is_all = earlier.host().is_none() || listener.host().is_none();
+            earlier.port() == listener.port() && (is_all || earlier.host() == listener.host())
+        });
+        let Some(earlier) = clash else { continue };
+        let message = format!("`{listener}` claims the same address as `{}`", edge.doc.listen[earlier]);
+        let finding = Finding::error("duplicate-listen", edge.at(format!("/listen/{index}")), message)
+            .hint("remove one of them; an address without a host is every address of the machine")
+            .related(edge.at(format!("/listen/{earlier}")), "first written here");
+        findings.push(finding);
+    }
+    findings
+}
+
+fn tls_email(edge: &Declared<EdgeDoc>) -> Option<Finding> {
+    let tls = &edge.doc.tls;
+    match (tls.mode, &tls.email) {
+        (TlsModeDoc::Acme, None) => {
+            let message = "`mode: acme` needs an account address";
+            let finding = Finding::error("tls-email", edge.at("/tls/mode"), message);
+            Some(finding.hint("add `email: ops@acecinema.fr`, with an address that somebody reads"))
+        }
+        (TlsModeDoc::Internal | TlsModeDoc::Off, Some(_)) => {
+            let message = "`tls.email` means nothing without `mode: acme`";
+            let finding = Finding::error("tls-email", edge.key("/tls/email"), message);
+            Some(
+                finding
+                    .hint("remove it, or write `mode: acme`")
+                    .related(edge.at("/tls/mode"), "no authority asks for it"),
+            )
+        }
+        (TlsModeDoc::Acme, Some(_)) | (TlsModeDoc::Internal | TlsModeDoc::Off, None) => None,
+    }
+}
+
+fn tls_contradictions(edge: &Declared<EdgeDoc>) -> Vec<Finding> {
+    let listen = &edge.doc.listen;
+    if edge.doc.tls.mode == TlsModeDoc::Off {
+        let finding = |(index, listener): (usize, &Listener)| {
+            let message = format!("`{listener}` asks for TLS, and `tls.mode` is `off`");
+            Finding::error("tls-contradiction", edge.at(format!("/listen/{index}")), message)
+                .hint("remove `https://`, or write `mode: acme` or `mode: internal`")
+                .related(edge.at("/tls/mode"), "plain HTTP on every listener")
+        };
+        return listen.iter().enumerate().filter(|(_, listener)| listener.demands_tls()).map(finding).collect();
+    }
+    if listen.iter().any(|listener| listener.scheme() == Scheme::Https) {
+        return Vec::new();
+    }
+    let message = "the edge has certificates and no listener that speaks HTTPS";
+    let finding = Finding::error("tls-contradiction", edge.at("/listen"), message)
+        .hint("add `:443`, or write `mode: off`")
+        .related(edge.at("/tls/mode"), "asks for certificates");
+    vec![finding]
+}
+
+/// Public authorities prove a name by connecting to port 80 or 443 (RFC 8555, section 8.3; RFC 8737, section 3). Another
+/// port works only where something in front forwards those.
+fn acme_port(edge: &Declared<EdgeDoc>) -> Option<Finding> {
+    let is_public = |listener: &Listener| matches!(listener.port().get(), HTTP_PORT | HTTPS_PORT);
+    if edge.doc.tls.mode != TlsModeDoc::Acme || edge.doc.listen.iter().any(is_public) {
+        return None;
+    }
+    let message = "a certificate authority connects to port 80 or 443, and this edge listens on neither";
+    let finding = Finding::warning("acme-port", edge.at("/listen"), message);
+    Some(finding.hint("add `:443`, unless something in front of the edge forwards it here"))
+}
+
+/// A certificate for a wildcard is proved by a DNS record, which needs the keys of a DNS provider.
+fn wildcard_acme(view: &View<'_>) -> Vec<Finding> {
+    let Some(edge) = view.documents.edges.iter().find(|edge| edge.doc.tls.mode == TlsModeDoc::Acme) else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for service in &view.documents.services {
+        for (index, host) in service.doc.domains.iter().enumerate().filter(|(_, host)| host.is_wildcard()) {
+            let message =
+                format!("no certificate can be had for `{host}`: ACME proves a wildcard by a DNS record only");
+            let finding = Finding::error("wildcard-acme", service.at(format!("/domains/{index}")), message)
+                .hint("write the names out; DNS challenges are not available yet")
+                .related(edge.at("/tls/mode"), "this edge uses ACME");
+            findings.push(finding);
+        }
+    }
+    findings
+}

@@ -1,0 +1,68 @@
+use saphyr_parser::{Marker, Span};
+
+use crate::core::model::Place;
+
+/// Where the lines of a text begin.
+///
+/// The parser's own offsets count bytes after some comments and characters elsewhere; its line and column numbers can be
+/// relied on, so offsets are found from those.
+#[derive(Debug)]
+pub(in crate::core::inventory) struct Lines<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+    is_ascii: bool,
+}
+
+impl<'t> Lines<'t> {
+    /// Finds the lines of `text`. A line ends at LF, CR LF or CR alone (YAML 1.2.2, section 5.4).
+    pub(in crate::core::inventory) fn of(text: &'t str) -> Self {
+        let bytes = text.as_bytes();
+        let ends_line =
+            |&(at, byte): &(usize, &u8)| *byte == b'\n' || (*byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+        let ends = bytes.iter().enumerate().filter(ends_line).map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(ends).collect(), is_ascii: text.is_ascii() }
+    }
+
+    /// The place of a range of parser positions.
+    pub(super) fn place(&self, span: Span) -> Place {
+        let (line, column, start) = self.position(span.start);
+        let (_, _, end) = self.position(span.end);
+        Place { line, column, start, end: end.max(start) }
+    }
+
+    /// The place of one parser position.
+    pub(super) fn point(&self, at: &Marker) -> Place {
+        self.place(Span::empty(*at))
+    }
+
+    /// The place past the last character.
+    pub(in crate::core::inventory) fn end(&self) -> Place {
+        let (line, offset) = (self.starts.len(), self.text.len());
+        let column = self.starts.last().map_or(0, |start| self.text[*start..].chars().count()) + 1;
+        Place { line, column, start: offset, end: offset }
+    }
+
+    /// The first tab in the white space that a line begins with.
+    pub(super) fn tab_in_indent(&self, line: usize) -> Option<Place> {
+        let start = *self.starts.get(line.checked_sub(1)?)?;
+        let text = &self.text[start..];
+        let indent = &text[..text.len() - text.trim_start_matches([' ', '\t']).len()];
+        let tab = indent.find('\t')?;
+        Some(Place { line, column: tab + 1, start: start + tab, end: start + tab + 1 })
+    }
+
+    /// Line and column from 1, and the offset in bytes, of a position that may lie past the end of its line or text.
+    fn position(&self, at: Marker) -> (usize, usize, usize) {
+        let line = at.line().clamp(1, self.starts.len());
+        let start = self.starts[line - 1];
+        let end = self.starts.get(line).copied().unwrap_or(self.text.len());
+        let text = &self.text[start..end];
+        let within = if self.is_ascii {
+            at.col().min(text.len())
+        } else {
+            text.char_indices().nth(at.col()).map_or(text.len(), |(offset, _)| offset)
+        };
+        let column = if within == text.len() { text[..within].chars().count() } else { at.col() };
+        (line, column + 1, start + within)
+    }
+}
