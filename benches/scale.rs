@@ -67,7 +67,9 @@ fn inventory(services: usize) -> FileSet {
         let name = format!("service-{service}");
         add(
             format!("services/{name}.yaml"),
-            format!("# A service.\nname: {name}\ndomains: [{name}.acecinema.fr]\nhealth: {{ path: /health, interval: 5s, timeout: 1s }}\n"),
+            format!(
+                "# A service.\nname: {name}\ndomains: [{name}.acecinema.fr]\nhealth: {{ path: /health, interval: 5s, timeout: 1s }}\n"
+            ),
         );
         for number in 0..BACKENDS {
             let (site, network) = if number % 2 == 0 { ("dijon", 1) } else { ("thory", 2) };

@@ -7,3 +7,4 @@ mod inventory;
 mod probe;
 mod store;
 mod support;
+mod tidy;

@@ -16,15 +16,42 @@ const RULES: &[Rule] = &[
     Rule {
         within: &["src/core"],
         banned: &[
-            "tokio", "reqwest", "rusqlite", "git2", "notify::", "axum", "hyper", "tracing::", "fastrand", "rand::",
-            "std::fs", "std::env", "std::process", "std::io", "TcpStream", "TcpListener", "UdpSocket",
-            "SystemTime::now", "Instant::now", "HashMap", "HashSet",
+            "tokio",
+            "reqwest",
+            "rusqlite",
+            "git2",
+            "notify::",
+            "axum",
+            "hyper",
+            "tracing::",
+            "fastrand",
+            "rand::",
+            "std::fs",
+            "std::env",
+            "std::process",
+            "std::io",
+            "TcpStream",
+            "TcpListener",
+            "UdpSocket",
+            "SystemTime::now",
+            "Instant::now",
+            "HashMap",
+            "HashSet",
         ],
         reason: "the core is pure and ordered: values in, values out",
     },
     Rule {
         within: &["src/core"],
-        banned: &["crate::git", "crate::probe", "crate::edge", "crate::store", "crate::controller", "crate::api", "crate::cli", "crate::app"],
+        banned: &[
+            "crate::git",
+            "crate::probe",
+            "crate::edge",
+            "crate::store",
+            "crate::controller",
+            "crate::api",
+            "crate::cli",
+            "crate::app",
+        ],
         reason: "arrows point down: the core knows no adapter",
     },
     Rule {
@@ -49,27 +76,67 @@ const RULES: &[Rule] = &[
     },
     Rule {
         within: &["src/git"],
-        banned: &["crate::probe", "crate::edge", "crate::store", "crate::controller", "crate::api", "crate::cli", "crate::app"],
+        banned: &[
+            "crate::probe",
+            "crate::edge",
+            "crate::store",
+            "crate::controller",
+            "crate::api",
+            "crate::cli",
+            "crate::app",
+        ],
         reason: "adapters do not know each other, nor what is above them",
     },
     Rule {
         within: &["src/probe"],
-        banned: &["crate::git", "crate::edge", "crate::store", "crate::controller", "crate::api", "crate::cli", "crate::app"],
+        banned: &[
+            "crate::git",
+            "crate::edge",
+            "crate::store",
+            "crate::controller",
+            "crate::api",
+            "crate::cli",
+            "crate::app",
+        ],
         reason: "adapters do not know each other, nor what is above them",
     },
     Rule {
         within: &["src/edge"],
-        banned: &["crate::git", "crate::probe", "crate::store", "crate::controller", "crate::api", "crate::cli", "crate::app"],
+        banned: &[
+            "crate::git",
+            "crate::probe",
+            "crate::store",
+            "crate::controller",
+            "crate::api",
+            "crate::cli",
+            "crate::app",
+        ],
         reason: "adapters do not know each other, nor what is above them",
     },
     Rule {
         within: &["src/store"],
-        banned: &["crate::git", "crate::probe", "crate::edge", "crate::controller", "crate::api", "crate::cli", "crate::app"],
+        banned: &[
+            "crate::git",
+            "crate::probe",
+            "crate::edge",
+            "crate::controller",
+            "crate::api",
+            "crate::cli",
+            "crate::app",
+        ],
         reason: "adapters do not know each other, nor what is above them",
     },
     Rule {
         within: &["src/api"],
-        banned: &["crate::git", "crate::probe", "crate::edge", "crate::store", "crate::controller", "crate::cli", "crate::app"],
+        banned: &[
+            "crate::git",
+            "crate::probe",
+            "crate::edge",
+            "crate::store",
+            "crate::controller",
+            "crate::cli",
+            "crate::app",
+        ],
         reason: "the API shows the view and nothing else",
     },
     Rule {
@@ -92,7 +159,11 @@ const RULES: &[Rule] = &[
         banned: &["todo!(", "unimplemented!(", "#[allow(", "#![allow("],
         reason: "finished code, and exceptions with a reason (`#[expect(…, reason = …)]`)",
     },
-    Rule { within: &["tests", "benches"], banned: &[concat!("#[", "ignore")], reason: "a test that never runs is none" },
+    Rule {
+        within: &["tests", "benches"],
+        banned: &[concat!("#[", "ignore")],
+        reason: "a test that never runs is none",
+    },
 ];
 
 /// The demonstration makes a repository of its own.
@@ -104,7 +175,8 @@ const LINES_MAX: usize = 400;
 /// What is wrong with one file, given its path and text.
 fn faults(path: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
-    let is_in = |folder: &str| path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with(['/', '.']));
+    let is_in =
+        |folder: &str| path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with(['/', '.']));
     for Rule { within, banned, reason } in RULES.iter().filter(|rule| rule.within.iter().any(|folder| is_in(folder))) {
         // Tests inside a file may use what its code may not: the wall is around the code.
         let code = if within.contains(&"src") || path.starts_with("tests") { text } else { before_tests(text) };
@@ -151,7 +223,11 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn the_layering_holds() {
-    let all: Vec<_> = ["src", "tests", "benches"].into_iter().flat_map(sources).filter(|(path, _)| path != "tests/it/tidy.rs").collect();
+    let all: Vec<_> = ["src", "tests", "benches"]
+        .into_iter()
+        .flat_map(sources)
+        .filter(|(path, _)| path != "tests/it/tidy.rs")
+        .collect();
     assert!(all.len() > 100, "only {} files were read", all.len());
     let faults: Vec<_> = all.iter().flat_map(|(path, text)| faults(path, text)).collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
