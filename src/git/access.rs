@@ -99,16 +99,20 @@ impl<'a> Access<'a> {
         self.problem.take()
     }
 
-    /// True when `error` says that there is no agent to ask.
-    pub(super) fn is_agent_missing(&self, error: &git2::Error) -> bool {
-        error.class() == ErrorClass::Ssh && self.shown.contains(&AGENT) && error.message().contains("agent")
+    /// True when `error` says that a credential could not even be shown: no agent, a wrong passphrase, a key in a format that
+    /// libssh2 does not know. These come without a code of their own.
+    pub(super) fn is_unusable(&self, error: &git2::Error) -> bool {
+        let message = error.message();
+        error.class() == ErrorClass::Ssh
+            && !self.shown.is_empty()
+            && (message.contains("agent") || message.starts_with("failed to authenticate"))
     }
 
     /// For a message: what was shown.
     pub(super) fn tried(&self) -> String {
         match self.shown.as_slice() {
             [] => "it wants credentials, and none that fit were given".to_owned(),
-            shown => format!("it does not take {}", shown.join(" or ")),
+            shown => format!("{} did not open it", shown.join(" and ")),
         }
     }
 }

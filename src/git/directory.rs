@@ -14,23 +14,29 @@ use crate::core::model::{Digest, FileSet, Revision, RevisionInfo, Timestamp};
 
 /// Readings before a folder that never is the same twice is given up.
 const READINGS_MAX: usize = 10;
-/// Between two readings that differ: whoever writes gets this long to finish.
+/// Between two readings: editors and copying tools write a few files in far less.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Reads the folder until two readings agree: a folder has no commit that says when it is whole.
+/// Reads the folder.
 pub(super) fn fetch(job: &Job, base: &Path) -> Result<Snapshot, SourceError> {
-    let mut before = None;
-    for _ in 0..READINGS_MAX {
-        let files = read(job, base)?;
-        if before.as_ref() == Some(&files) {
-            return snapshot(job, files);
-        }
-        if before.is_some() {
-            thread::sleep(PAUSE);
-        }
-        before = Some(files);
+    match settled(|| read(job, base))? {
+        Some(files) => snapshot(job, files),
+        None => Err(SourceError::Unsettled { path: base.to_owned() }),
     }
-    Err(SourceError::Unsettled { path: base.to_owned() })
+}
+
+/// Reads until two readings in a row agree: a folder has no commit that says when it is whole.
+fn settled(mut read: impl FnMut() -> Result<FileSet, SourceError>) -> Result<Option<FileSet>, SourceError> {
+    let mut before = read()?;
+    for _ in 1..READINGS_MAX {
+        thread::sleep(PAUSE);
+        let files = read()?;
+        if files == before {
+            return Ok(Some(files));
+        }
+        before = files;
+    }
+    Ok(None)
 }
 
 fn snapshot(job: &Job, files: FileSet) -> Result<Snapshot, SourceError> {
@@ -143,5 +149,26 @@ impl Walk<'_> {
         file.take(bytes).read_to_end(&mut content).map_err(unreadable)?;
         self.intake.files.insert(name, content);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_read_twice_in_a_row_counts() {
+        let one = |text: &str| FileSet::from_iter([("a.yaml", text.as_bytes())]);
+        let mut readings = ["1", "2", "1", "3", "3", "4"].into_iter();
+        let files =
+            settled(|| Ok(one(readings.next().expect("no more readings than needed")))).expect("no reading fails");
+        assert_eq!(files, Some(one("3")));
+        assert_eq!(readings.next(), Some("4"));
+        let mut count = 0;
+        let files = settled(|| {
+            count += 1;
+            Ok(one(&count.to_string()))
+        });
+        assert_eq!((files.expect("no reading fails"), count), (None, READINGS_MAX));
     }
 }

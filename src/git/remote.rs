@@ -89,7 +89,7 @@ fn explain(job: &Job, error: &git2::Error, access: &Rc<RefCell<Access<'_>>>) -> 
     }
     let remote = job.place();
     let source = job.fault(error);
-    if error.code() == ErrorCode::Auth || access.is_agent_missing(error) {
+    if error.code() == ErrorCode::Auth || access.is_unusable(error) {
         return SourceError::AuthRefused { remote, tried: access.tried(), source };
     }
     if error.code() == ErrorCode::Certificate

@@ -16,7 +16,10 @@ pub(super) fn fetch_local(job: &Job, path: &Path) -> Result<Snapshot, SourceErro
     let repository = Repository::open(path)
         .map_err(|error| SourceError::NotARepository { place: job.place(), source: job.fault(&error) })?;
     let branch = &job.settings.branch;
-    let tip = match repository.find_reference(&format!("refs/heads/{branch}")) {
+    let name = format!("refs/heads/{branch}");
+    // Packing moves a branch from its own file into a common one; between the looks at the two it may seem to be in neither.
+    let reference = repository.find_reference(&name).or_else(|_| repository.find_reference(&name));
+    let tip = match reference {
         Ok(reference) => reference.peel_to_commit().map_err(|error| job.broken(&error))?.id(),
         Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
             let branches = branches(&repository).map_err(|error| job.broken(&error))?;

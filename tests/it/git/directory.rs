@@ -3,8 +3,6 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bascule::core::model::Limits;
 use bascule::git::{Location, Moved, Source, SourceError, SourceSettings};
@@ -98,29 +96,4 @@ async fn missing_and_empty() {
     assert!(matches!(failure(fetch(settings).await).0, SourceError::PathMissing { .. }), "not out of the folder");
     assert!(matches!(failure(fetch(directory(folder.path())).await).0, SourceError::NoYaml { .. }));
     assert!(matches!(failure(fetch(directory(&folder.path().join("no"))).await).0, SourceError::Unreadable { .. }));
-}
-
-/// Writes two files that belong together, over and over. A reading that mixes two states must not come out.
-#[tokio::test]
-async fn a_folder_that_keeps_changing_is_refused_or_whole() {
-    let folder = folder(&[("a.yaml", "0"), ("z.yaml", "0")]);
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = {
-        let (path, stop) = (folder.path().to_owned(), Arc::clone(&stop));
-        std::thread::spawn(move || {
-            let mut count = 0_u32;
-            while !stop.load(Ordering::Relaxed) {
-                count += 1;
-                for name in ["a.yaml", "z.yaml"] {
-                    fs::write(path.join("new"), count.to_string()).expect("writable");
-                    fs::rename(path.join("new"), path.join(name)).expect("writable");
-                }
-            }
-        })
-    };
-    let result = fetch(directory(folder.path())).await;
-    stop.store(true, Ordering::Relaxed);
-    writer.join().expect("the writer does not panic");
-    assert!(matches!(result, Err(SourceError::Unsettled { .. })), "{result:?}");
-    fetch(directory(folder.path())).await.expect("it has settled");
 }

@@ -81,7 +81,12 @@ fn listing(folder: &std::path::Path) -> String {
     let mut lines = Vec::new();
     for entry in std::fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable")) {
         let metadata = entry.metadata().expect("readable");
-        lines.push(format!("{} {} {:?}", entry.path().display(), metadata.len(), metadata.modified().expect("has a time")));
+        lines.push(format!(
+            "{} {} {:?}",
+            entry.path().display(),
+            metadata.len(),
+            metadata.modified().expect("has a time")
+        ));
         if metadata.is_dir() {
             lines.push(listing(&entry.path()));
         }
@@ -139,7 +144,12 @@ async fn no_yaml_at_all() {
 
 #[tokio::test]
 async fn links_submodules_and_hidden_files_are_passed_over() {
-    let repo = GitRepo::with(&[SITE, ("secret.yaml", "outside\n"), ("inventory/.hidden/a.yaml", ""), ("inventory/.b.yaml", "")]);
+    let repo = GitRepo::with(&[
+        SITE,
+        ("secret.yaml", "outside\n"),
+        ("inventory/.hidden/a.yaml", ""),
+        ("inventory/.b.yaml", ""),
+    ]);
     let folder = repo.path().join("inventory");
     std::os::unix::fs::symlink("../secret.yaml", folder.join("link.yaml")).expect("a link can be made");
     std::os::unix::fs::symlink("sites", folder.join("linked")).expect("a link can be made");
@@ -154,13 +164,19 @@ async fn links_submodules_and_hidden_files_are_passed_over() {
 
 #[tokio::test]
 async fn limits_name_the_file_and_the_bound() {
-    let repo = GitRepo::with(&[SITE, ("inventory/sites/big.yaml", &"#".repeat(5000)), ("inventory/big.bin", &"#".repeat(9000))]);
+    let repo = GitRepo::with(&[
+        SITE,
+        ("inventory/sites/big.yaml", &"#".repeat(5000)),
+        ("inventory/big.bin", &"#".repeat(9000)),
+    ]);
     let check = async |limits, expected: Option<(&str, usize)>| {
         let mut settings = local(&repo.path());
         settings.limits = limits;
         match (fetch(settings).await, expected) {
             (Ok(_), None) => {}
-            (Err(SourceError::LimitExceeded { path, limit, .. }), Some(expected)) => assert_eq!((&*path, limit), expected),
+            (Err(SourceError::LimitExceeded { path, limit, .. }), Some(expected)) => {
+                assert_eq!((&*path, limit), expected)
+            }
             (other, _) => panic!("{limits:?}: {other:?} instead of {expected:?}"),
         }
     };

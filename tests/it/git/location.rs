@@ -2,7 +2,7 @@
 
 use bascule::git::{Credentials, Location, SourceError};
 
-use super::{local, SITE};
+use super::{SITE, local};
 use crate::support::git_repo::GitRepo;
 
 #[test]
