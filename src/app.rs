@@ -89,7 +89,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let mut tasks = Tasks::new(shutdown.clone());
     let wake = Arc::new(Notify::new());
     if let Some(path) = source.location.local_path() {
-        match watch_local(path, Arc::clone(&wake)) {
+        match watch_local(path, &source.branch, Arc::clone(&wake)) {
             Ok(guard) => tasks.keep(guard),
             Err(error) => warn!(%error, "the local source cannot be watched; it is polled"),
         }

@@ -1,21 +1,28 @@
-//! The inventory's source: a git repository (remote or local) or a plain directory.
+//! The inventory's source: a git repository, remote or local, or a plain directory.
 //!
-//! *Architecture invariants:* files come from the object database of a fetched commit, never from a work tree, so a file
-//! that is half written or a symbolic link cannot matter. libgit2 blocks and may hang, so it runs on a thread of its own
-//! with a deadline. No message ever carries a credential.
+//! [`Source::fetch`] gives the files of the newest revision, in memory; [`watch_local`] says when a local source may have
+//! changed. Files of a repository come from its object database only, never from a work tree or an index, so neither a
+//! half-written file nor a symbolic link can matter.
+//!
+//! libgit2 blocks, and a network can hang it: every fetch has a thread of its own behind an async door with a deadline.
 
-mod credentials;
+mod access;
+mod cache;
+mod deadline;
 mod directory;
 mod error;
-mod host_key;
+mod known_hosts;
+mod libgit2;
 mod location;
+mod remote;
 mod repository;
+mod settings;
 mod source;
 mod tree;
 mod watch;
 
-pub use self::credentials::Credentials;
-pub use self::error::SourceError;
-pub use self::location::{Location, LocationError};
-pub use self::source::{Moved, Snapshot, Source, SourceSettings};
+pub use self::error::{Fault, HostKey, SourceError};
+pub use self::location::Location;
+pub use self::settings::{Credentials, SourceSettings};
+pub use self::source::{Moved, Snapshot, Source};
 pub use self::watch::{WatchGuard, watch_local};

@@ -1,127 +1,318 @@
+//! What can go wrong between a source and its files.
+
+use std::fmt::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use thiserror::Error;
+use crate::core::model::Revision;
 
-/// Why the source cannot be read. The last good revision stays in every case, and the source is read again.
-#[derive(Debug, Error)]
+/// Why a source gave no files. No message holds a credential.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SourceError {
-    /// Nobody answers there.
-    #[error("cannot reach `{url}`: {message}")]
-    Unreachable {
-        /// The repository, without credentials.
-        url: String,
-        /// libgit2's words.
-        message: String,
-    },
-    /// The repository refuses these credentials.
-    #[error("`{url}` refuses the credentials: {message}; see `bascule run --help` on `--git-…`")]
-    Refused {
-        /// The repository, without credentials.
-        url: String,
-        /// What was tried.
-        message: String,
-    },
-    /// The server's host key is not known.
+    /// Neither a URL nor a folder.
     #[error(
-        "the host key of `{host}` is not known: {fingerprint}; when that is right, add it to known_hosts \
-         (`ssh-keyscan {host}`), or name a file with `--git-known-hosts`"
+        "`{text}` is no source of an inventory: {reason}. It takes a URL (https, http, ssh, file), `user@host:path`, or the \
+         path of a git repository or a folder"
+    )]
+    NotALocation {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The remote cannot be talked to.
+    #[error("cannot reach `{remote}`")]
+    Unreachable {
+        /// The remote.
+        remote: String,
+        /// What libgit2 says.
+        source: Fault,
+    },
+    /// The remote is not who it should be, by its TLS certificate.
+    #[error("the certificate of `{remote}` is not trusted; give the authority that signed it as the CA file")]
+    Certificate {
+        /// The remote.
+        remote: String,
+        /// What libgit2 says.
+        source: Fault,
+    },
+    /// The remote wants other credentials.
+    #[error("`{remote}` refused access: {tried}")]
+    AuthRefused {
+        /// The remote.
+        remote: String,
+        /// What it was shown.
+        tried: String,
+        /// What libgit2 says.
+        source: Fault,
+    },
+    /// A file with credentials or trust cannot be read.
+    #[error("cannot read {what} `{}`", path.display())]
+    CredentialFile {
+        /// What the file is for.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The CA file holds no usable certificate.
+    #[error("no certificate authority can be read from `{}`", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What libgit2 says.
+        source: Fault,
+    },
+    /// The ssh host is in no `known_hosts` file.
+    #[error(
+        "the ssh host `{}` is not known: its {} key has the fingerprint {}. If its owner confirms that, add this line to \
+         `{}`:\n{line}{}", key.host, key.key_type, key.fingerprint, key.known_hosts.display(), other_types(others)
     )]
     HostKeyUnknown {
-        /// The server.
-        host: String,
-        /// The key's fingerprint, as `ssh-keygen -l` shows it.
-        fingerprint: String,
+        /// What it shows, and the file to add it to.
+        key: Box<HostKey>,
+        /// The line to add.
+        line: String,
+        /// Types of the keys that are known of this host.
+        others: Vec<String>,
     },
-    /// The server's host key is another one than before.
+    /// The ssh host shows another key than the one that is known.
     #[error(
-        "the host key of `{host}` has CHANGED to {fingerprint}: either the server was set up anew, or somebody is in \
-         between; when the new key is right, replace the old one in known_hosts"
+        "the ssh host `{}` shows another {} key than the one in `{}` line {line}: its fingerprint is {}. Someone may be in \
+         between; nothing was fetched. If the host's owner changed the key, replace that line",
+        key.host, key.key_type, key.known_hosts.display(), key.fingerprint
     )]
     HostKeyChanged {
-        /// The server.
-        host: String,
-        /// The new key's fingerprint.
-        fingerprint: String,
+        /// What it shows, and the file with the other key.
+        key: Box<HostKey>,
+        /// Where the other key is in the file, from 1.
+        line: usize,
     },
-    /// It took too long.
-    #[error("`{url}` did not finish within {} s", limit.as_secs())]
-    Timeout {
-        /// The repository, without credentials.
-        url: String,
-        /// How long it had.
-        limit: Duration,
+    /// There is no repository at this place.
+    #[error("`{place}` is not a git repository that can be read")]
+    NotARepository {
+        /// URL or path.
+        place: String,
+        /// What libgit2 says.
+        source: Fault,
     },
-    /// Earlier reads hang, and no further one is begun.
-    #[error("{hung} reads of `{url}` hang and cannot be ended; restart bascule when the repository answers again")]
-    Hung {
-        /// The repository, without credentials.
-        url: String,
-        /// How many.
-        hung: usize,
+    /// A local repository or folder is not there, or cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Unreadable {
+        /// File or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
-    /// There is no such branch.
-    #[error("`{url}` has no branch `{branch}`; it has {known}")]
-    NoBranch {
-        /// The repository, without credentials.
-        url: String,
+    /// Objects or references of a local repository cannot be read.
+    #[error("cannot read the repository `{place}`")]
+    Repository {
+        /// Its path.
+        place: String,
+        /// What libgit2 says.
+        source: Fault,
+    },
+    /// The branch is not in the repository.
+    #[error("there is no branch `{branch}` in `{place}`; {}", branches_there(branches, suggestion.as_deref()))]
+    BranchMissing {
+        /// URL or path.
+        place: String,
         /// The branch.
         branch: String,
         /// The branches that there are.
-        known: String,
+        branches: Vec<String>,
+        /// The one that may be meant.
+        suggestion: Option<String>,
     },
-    /// There is no such folder at the branch's head.
-    #[error("there is no folder `{path}` at {revision}; the folders there are {known}")]
-    NoPath {
-        /// The folder.
+    /// The inventory's folder is not in the tree.
+    #[error("there is no folder `{path}` in {}; {}", revision_name(revision.as_ref()), folders_there(folders, suggestion.as_deref()))]
+    PathMissing {
+        /// The inventory's folder.
         path: String,
-        /// The commit.
-        revision: String,
-        /// The folders that there are.
-        known: String,
+        /// The revision; none for a directory.
+        revision: Option<Revision>,
+        /// The folders at the deepest level that there is.
+        folders: Vec<String>,
+        /// The one that may be meant.
+        suggestion: Option<String>,
     },
-    /// The folder has no YAML file.
-    #[error("there is no YAML file in `{path}`")]
-    Empty {
-        /// The folder.
+    /// There is nothing that could be an inventory.
+    #[error("there is no YAML file in {} of {}", folder(path), revision_name(revision.as_ref()))]
+    NoYaml {
+        /// The inventory's folder.
         path: String,
+        /// The revision; none for a directory.
+        revision: Option<Revision>,
     },
-    /// Something is larger than any inventory.
-    #[error("`{path}` is beyond a limit: {limit}")]
-    Limit {
+    /// More than is read into memory.
+    #[error("`{path}`: {what}, and the limit is {limit}")]
+    LimitExceeded {
         /// The file or folder.
         path: String,
-        /// Which limit.
-        limit: String,
+        /// What there is too much of.
+        what: String,
+        /// The bound.
+        limit: usize,
     },
-    /// A folder changes faster than it can be read.
-    #[error("`{path}` changed while it was read")]
-    Unstable {
-        /// The folder.
+    /// The name of a YAML file is not UTF-8.
+    #[error("the name of `{path}` is not UTF-8")]
+    NameNotUtf8 {
+        /// The file, with replacement characters.
         path: String,
     },
-    /// A folder or file cannot be read.
-    #[error("cannot read `{}`", path.display())]
-    Io {
-        /// The folder or file.
+    /// A directory never was the same twice in a row.
+    #[error("`{}` kept changing while it was read", path.display())]
+    Unsettled {
+        /// The directory.
         path: PathBuf,
-        /// Why.
-        source: std::io::Error,
     },
-    /// A local repository cannot be read.
-    #[error("cannot read the repository `{}`: {message}", path.display())]
-    Repository {
-        /// The repository.
-        path: PathBuf,
-        /// libgit2's words.
-        message: String,
+    /// A fetch took too long.
+    #[error("`{place}` did not give its files within {after:?}")]
+    Timeout {
+        /// URL or path.
+        place: String,
+        /// The bound.
+        after: Duration,
+    },
+    /// Too many fetches hang.
+    #[error("{count} fetches from `{place}` still hang; no other one is started before one of them ends")]
+    StillHung {
+        /// URL or path.
+        place: String,
+        /// How many.
+        count: usize,
+    },
+    /// The cache was damaged, and making it anew did not help.
+    #[error("the cache `{}` cannot be used", cache.display())]
+    Cache {
+        /// Its folder.
+        cache: PathBuf,
+        /// What libgit2 says.
+        source: Fault,
+    },
+    /// The cache folder cannot be made or removed.
+    #[error("the cache folder `{}` cannot be prepared", cache.display())]
+    CacheFolder {
+        /// The folder.
+        cache: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The cache's folder belongs to somebody else.
+    #[error("`{}` holds other files; it is not used as a cache of a git remote", cache.display())]
+    CacheOccupied {
+        /// The folder.
+        cache: PathBuf,
     },
     /// Changes cannot be watched.
-    #[error("cannot watch `{}` for changes", path.display())]
+    #[error("cannot watch `{}`", path.display())]
     Watch {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// What the watcher says.
         source: notify::Error,
     },
+    /// The thread of a fetch could not be started.
+    #[error("no thread can be started for a fetch")]
+    Thread {
+        /// Why.
+        source: io::Error,
+    },
+    /// The thread of a fetch ended without an answer.
+    #[error("the fetch from `{place}` ended without an answer; this is a defect of bascule")]
+    NoAnswer {
+        /// URL or path.
+        place: String,
+    },
+}
+
+/// The key that an ssh host shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKey {
+    /// Host, with the port if it is not 22.
+    pub host: String,
+    /// As in `known_hosts`.
+    pub key_type: String,
+    /// `SHA256:…`, as ssh shows it.
+    pub fingerprint: String,
+    /// The file that decides.
+    pub known_hosts: PathBuf,
+}
+
+/// What libgit2 says, free of credentials.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    message: String,
+}
+
+impl Fault {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+impl SourceError {
+    pub(super) fn branch_missing(place: String, branch: &str, branches: Vec<String>) -> Self {
+        let suggestion = closest(branch, &branches);
+        Self::BranchMissing { place, branch: branch.to_owned(), branches, suggestion }
+    }
+
+    pub(super) fn path_missing(path: &str, revision: Option<Revision>, folders: Vec<String>) -> Self {
+        let suggestion = closest(path, &folders);
+        Self::PathMissing { path: path.to_owned(), revision, folders, suggestion }
+    }
+}
+
+/// Names of which a message shows no more.
+const NAMES_SHOWN: usize = 10;
+/// Below this similarity (0 to 1) a name is not taken for a misspelling: `mian` and `main` have 0.93, `master` and `main` 0.73.
+const SIMILAR: f64 = 0.75;
+
+fn closest(wanted: &str, names: &[String]) -> Option<String> {
+    let scored = names.iter().map(|name| (strsim::jaro_winkler(wanted, name), name));
+    let best = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
+    (best.0 >= SIMILAR).then(|| best.1.clone())
+}
+
+fn branches_there(names: &[String], suggestion: Option<&str>) -> String {
+    if names.is_empty() {
+        return "the repository has no commits yet".to_owned();
+    }
+    there_are(names, suggestion)
+}
+
+fn folders_there(names: &[String], suggestion: Option<&str>) -> String {
+    if names.is_empty() {
+        return "there are no folders".to_owned();
+    }
+    there_are(names, suggestion)
+}
+
+fn there_are(names: &[String], suggestion: Option<&str>) -> String {
+    let shown: Vec<_> = names.iter().take(NAMES_SHOWN).map(|name| format!("`{name}`")).collect();
+    let mut text = format!("there {} {}", if names.len() == 1 { "is" } else { "are" }, shown.join(", "));
+    if names.len() > NAMES_SHOWN {
+        // Writing to a string cannot fail.
+        let _ = write!(text, " and {} more", names.len() - NAMES_SHOWN);
+    }
+    if let Some(name) = suggestion {
+        let _ = write!(text, " (did you mean `{name}`?)");
+    }
+    text
+}
+
+fn folder(path: &str) -> impl fmt::Display {
+    if path.is_empty() { "the root folder".to_owned() } else { format!("folder `{path}`") }
+}
+
+fn revision_name(revision: Option<&Revision>) -> String {
+    revision.map_or_else(|| "the directory".to_owned(), |revision| format!("revision {}", revision.short()))
+}
+
+fn other_types(types: &[String]) -> String {
+    if types.is_empty() { String::new() } else { format!("\n(known of this host: {})", types.join(", ")) }
 }

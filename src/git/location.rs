@@ -1,103 +1,115 @@
+//! The place of an inventory, as people write it.
+
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use git2::Repository;
-use thiserror::Error;
+use url::Url;
 
-/// Where an inventory is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use super::SourceError;
+
+/// Where an inventory is. Shown without the credentials that a URL may hold.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Location {
-    /// A repository that is fetched: an https, http, ssh, git or file URL, or `user@host:path`.
+    /// A repository behind an `https`, `http`, `ssh` or `file` URL, or `user@host:path`.
     Remote(String),
-    /// A repository on this machine that is read where it is, bare or with a work tree.
+    /// A git repository on this machine, bare or with a work tree.
     Local(PathBuf),
-    /// A folder without git.
+    /// A folder that is read as it is.
     Directory(PathBuf),
 }
 
-/// A text that names no place.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{text}` is neither a folder here nor a repository's address: an https, ssh or file URL, or `user@host:path`")]
-pub struct LocationError {
-    /// The text, without credentials.
-    pub text: String,
-}
-
-const SCHEMES: [&str; 5] = ["https://", "http://", "ssh://", "git://", "file://"];
+const SCHEMES: [&str; 4] = ["https", "http", "ssh", "file"];
 
 impl Location {
-    /// Takes what a person wrote: a URL, `user@host:path`, or a folder of this machine, with a repository in it or not.
-    pub fn parse(text: &str) -> Result<Self, LocationError> {
-        if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
-            return Ok(Self::Remote(text.to_owned()));
+    /// Tells the kinds apart: an existing repository is local, another existing folder a directory, and what looks like a URL
+    /// or like `user@host:path` a remote.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        let unknown = |reason| SourceError::NotALocation { text: without_userinfo(text), reason };
+        if let Some((scheme, rest)) = text.split_once("://") {
+            if !SCHEMES.contains(&scheme) {
+                return Err(unknown(format!("`{scheme}` is not a way to fetch")));
+            }
+            if rest.is_empty() {
+                return Err(unknown("nothing follows the scheme".to_owned()));
+            }
+            return match Url::parse(text) {
+                Ok(_) => Ok(Self::Remote(text.to_owned())),
+                Err(error) => Err(unknown(error.to_string())),
+            };
         }
         let path = Path::new(text);
         if path.is_dir() {
-            return Ok(match Repository::open(path) {
-                Ok(_) => Self::Local(path.to_owned()),
-                Err(_) => Self::Directory(path.to_owned()),
-            });
+            let path = path.to_owned();
+            return Ok(if is_repository(&path) { Self::Local(path) } else { Self::Directory(path) });
         }
-        let is_scp_like = text.split_once(':').is_some_and(|(host, path)| host.contains('@') && !path.is_empty());
-        if is_scp_like {
-            Ok(Self::Remote(text.to_owned()))
-        } else {
-            Err(LocationError { text: without_credentials(text) })
+        if path.exists() {
+            return Err(unknown("it is a file, not a folder".to_owned()));
+        }
+        match scp_parts(text) {
+            Some(_) => Ok(Self::Remote(text.to_owned())),
+            None => Err(unknown("there is no such folder".to_owned())),
         }
     }
 
-    /// The folder of this machine that is read in place.
+    /// The folder that can be watched; none for a remote.
     pub fn local_path(&self) -> Option<&Path> {
         match self {
             Self::Remote(_) => None,
             Self::Local(path) | Self::Directory(path) => Some(path),
         }
     }
+}
 
-    /// The location for messages: without credentials.
-    pub fn shown(&self) -> String {
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Remote(url) => without_credentials(url),
-            Self::Local(path) | Self::Directory(path) => path.display().to_string(),
+            Self::Remote(url) => f.write_str(&without_userinfo(url)),
+            Self::Local(path) | Self::Directory(path) => path.display().fmt(f),
         }
     }
 }
 
-/// A URL without user and password. A user alone, as in `git@host`, is no secret, but a token may stand in its place.
-pub(super) fn without_credentials(text: &str) -> String {
-    match url::Url::parse(text) {
-        Ok(mut url) if url.has_host() => {
-            let is_ssh_user = url.scheme() == "ssh" && url.password().is_none();
-            if !is_ssh_user {
-                // Both fail only for URLs without a host.
-                let _ = url.set_username("");
-                let _ = url.set_password(None);
-            }
-            url.to_string()
-        }
-        _ => text.to_owned(),
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Remote(_) => "Remote",
+            Self::Local(_) => "Local",
+            Self::Directory(_) => "Directory",
+        };
+        f.debug_tuple(kind).field(&self.to_string()).finish()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// True for a folder that is laid out as a repository. Reads nothing but names, so that one that libgit2 cannot open (reftable,
+/// SHA-256) is named as what it is when it is fetched, and is not taken for a plain folder.
+pub(super) fn is_repository(path: &Path) -> bool {
+    path.join(".git").exists() || (path.join("HEAD").is_file() && path.join("objects").is_dir())
+}
 
-    #[test]
-    fn credentials_are_not_shown() {
-        for (text, expected) in [
-            ("https://user:secret@git.example.org/a.git", "https://git.example.org/a.git"),
-            ("https://token@git.example.org/a.git", "https://git.example.org/a.git"),
-            ("ssh://git@git.example.org/a.git", "ssh://git@git.example.org/a.git"),
-            ("git@git.example.org:a.git", "git@git.example.org:a.git"),
-        ] {
-            assert_eq!(Location::Remote(text.to_owned()).shown(), expected);
+/// Host and path of `user@host:path` and `host:path`. As for git, a slash before the colon makes it a path.
+pub(super) fn scp_parts(text: &str) -> Option<(&str, &str)> {
+    let (authority, path) = text.split_once(':')?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let is_host = !host.is_empty() && !authority.contains('/') && !host.starts_with('-');
+    (is_host && !path.is_empty()).then_some((host, path))
+}
+
+/// The URL for people: a user name stays where it is part of the address (ssh); passwords, tokens and queries go.
+pub(super) fn without_userinfo(text: &str) -> String {
+    if let Ok(mut url) = Url::parse(text)
+        && url.has_host()
+    {
+        url.set_query(None);
+        url.set_fragment(None);
+        // Neither can fail for a URL with a host.
+        let _ = url.set_password(None);
+        if url.scheme() != "ssh" {
+            let _ = url.set_username("");
         }
+        return url.to_string();
     }
-
-    #[test]
-    fn a_text_that_is_no_place_is_refused() {
-        assert!(Location::parse("/no/such/folder").is_err());
-        assert!(matches!(Location::parse("git@git.example.org:a.git"), Ok(Location::Remote(_))));
-        assert!(matches!(Location::parse("https://git.example.org/a.git"), Ok(Location::Remote(_))));
-    }
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }

@@ -1,149 +1,159 @@
-use std::path::PathBuf;
+//! The async door to the blocking libraries.
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use tokio::sync::oneshot;
 
-use super::repository::Read;
-use super::{Credentials, Location, SourceError};
-use crate::core::model::{FileSet, Limits, Revision, RevisionInfo};
+use super::deadline::Deadline;
+use super::{Fault, Location, SourceError, SourceSettings};
+use super::{directory, libgit2, remote, repository};
+use crate::core::model::{FileSet, Revision, RevisionInfo};
 
-/// Where an inventory is, and how it is reached.
-#[derive(Debug, Clone)]
-pub struct SourceSettings {
-    /// The repository or folder.
-    pub location: Location,
-    /// The branch to follow.
-    pub branch: String,
-    /// The inventory's folder in the repository; empty for its root.
-    pub path: String,
-    /// What a remote may ask for.
-    pub credentials: Credentials,
-    /// Bounds on what is read.
-    pub limits: Limits,
-    /// Where a remote repository is kept, bare. It may be removed at any time.
-    pub cache: PathBuf,
-    /// How long a whole read may take.
-    pub timeout: Duration,
-}
-
-/// What was read.
+/// What a source held at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Which revision.
+    /// The revision.
     pub info: RevisionInfo,
-    /// Its files; none when it is the one that the caller has.
+    /// Its files; none when it is the revision that the caller has.
     pub files: Option<FileSet>,
-    /// How it stands to the one that the caller has.
+    /// How it stands to the revision that the caller has.
     pub moved: Moved,
 }
 
-/// How a revision stands to the one before.
+/// How a revision stands to the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moved {
-    /// There was none before.
+    /// There was none before, or it was of another kind of source.
     First,
     /// It is the same.
     Unchanged,
-    /// It descends from the one before.
+    /// It descends from the one before; for a directory: something changed.
     Forward,
-    /// It does not: somebody rewrote the branch.
+    /// It does not: the branch was moved by force.
     Rewritten,
 }
 
-/// Threads that hang in libgit2 and are left behind, at most. Each holds a socket and some memory for good.
-const HUNG_MAX: usize = 3;
-/// How long a read that is told to end may take over it, after its deadline.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// Reads an inventory, again and again.
+/// A place that gives inventories.
 #[derive(Debug)]
 pub struct Source {
     settings: Arc<SourceSettings>,
-    hung: Arc<AtomicUsize>,
-    /// Counts caches: a thread that hangs may still hold the one before.
-    caches: usize,
+    /// Threads of fetches that have not ended.
+    running: Arc<AtomicUsize>,
 }
+
+/// Fetches given up while their thread hangs. Each keeps a thread and a connection until libgit2 notices; more of them would
+/// not make the remote answer.
+const ABANDONED_MAX: usize = 3;
 
 impl Source {
-    /// Prepares reading. Nothing is read.
+    /// Checks what can be checked without asking the source.
     pub fn open(settings: SourceSettings) -> Result<Self, SourceError> {
-        set_process_options(&settings).map_err(|error| SourceError::Repository {
-            path: settings.cache.clone(),
-            message: error.message().to_owned(),
-        })?;
-        Ok(Self { settings: Arc::new(settings), hung: Arc::default(), caches: 0 })
+        libgit2::prepare();
+        if let (Location::Remote(_), Some(file)) = (&settings.location, &settings.credentials.ca_file) {
+            libgit2::trust(file)?;
+        }
+        Ok(Self { settings: Arc::new(settings), running: Arc::default() })
     }
 
-    /// Reads the source. `last` is the revision that the caller has, which is not read again.
+    /// Gives the newest revision, and its files unless it is `last`.
     ///
-    /// Cancel-safe: a read that is no longer waited for ends by itself.
+    /// Can be dropped at any time: the fetch then stops at its next look at the clock. One that hangs past its deadline is
+    /// abandoned, and the next one starts with a thread and a handle of the cache of its own.
     pub async fn fetch(&mut self, last: Option<Revision>) -> Result<Snapshot, SourceError> {
-        let hung = self.hung.load(Ordering::SeqCst);
-        let url = || self.settings.location.shown();
-        if hung >= HUNG_MAX {
-            return Err(SourceError::Hung { url: url(), hung });
+        let place = || self.settings.location.to_string();
+        let abandoned = self.running.load(Ordering::Acquire);
+        if abandoned >= ABANDONED_MAX {
+            return Err(SourceError::StillHung { place: place(), count: abandoned });
         }
-        let limit = self.settings.timeout;
-        let settings = Arc::clone(&self.settings);
-        let is_cancelled = Arc::new(AtomicBool::new(false));
-        let _cancel_on_drop = CancelOnDrop(Arc::clone(&is_cancelled));
-        let deadline = Instant::now() + limit;
-        let (reply, answer) = oneshot::channel();
-        let flag = Arc::clone(&is_cancelled);
-        let count = Arc::clone(&self.hung);
-        std::thread::spawn(move || {
-            let read = Read { settings: &settings, last: last.as_ref(), deadline, is_cancelled: &flag };
-            if reply.send(read.run()).is_err() {
-                // Given up on and counted as hung, and yet it came back.
-                let _ = count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |hung| hung.checked_sub(1));
-            }
-        });
-        match tokio::time::timeout(limit + GRACE, answer).await {
+        let timeout = self.settings.timeout;
+        let (deadline, _waiting) = Deadline::after(timeout);
+        let job = Job { settings: Arc::clone(&self.settings), last, deadline, alone: abandoned == 0 };
+        let (answer_tx, answer) = oneshot::channel();
+        let running = Running::new(&self.running);
+        let work = move || {
+            let result = job.run();
+            // Before the answer, so that a caller who has it never counts this thread.
+            drop(running);
+            // Nobody listens any more when the fetch was given up.
+            let _ = answer_tx.send(result);
+        };
+        let builder = thread::Builder::new().name("bascule-fetch".to_owned());
+        builder.spawn(work).map_err(|source| SourceError::Thread { source })?;
+        match tokio::time::timeout(timeout, answer).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(SourceError::Unreachable { url: url(), message: "reading ended in a panic".to_owned() }),
-            Err(_) => {
-                self.hung.fetch_add(1, Ordering::SeqCst);
-                self.leave_cache();
-                Err(SourceError::Timeout { url: self.settings.location.shown(), limit })
-            }
+            Ok(Err(_)) => Err(SourceError::NoAnswer { place: place() }),
+            Err(_) => Err(SourceError::Timeout { place: place(), after: timeout }),
         }
-    }
-
-    /// The next read gets a cache of its own: the thread that hangs may hold locks in this one.
-    fn leave_cache(&mut self) {
-        self.caches += 1;
-        let mut settings = (*self.settings).clone();
-        settings.cache.set_extension(format!("{}.git", self.caches));
-        self.settings = Arc::new(settings);
     }
 }
 
-struct CancelOnDrop(Arc<AtomicBool>);
+/// Counts a thread while it runs, also when it ends in a panic.
+struct Running(Arc<AtomicUsize>);
 
-impl Drop for CancelOnDrop {
+impl Running {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// Sets what libgit2 keeps for the whole process: how long a server may be silent, and who may sign its certificates.
-///
-/// Without the first, a server that accepts and never answers holds its thread for ever.
-#[expect(unsafe_code, reason = "libgit2's options are global, and git2 has no safe way to set them")]
-fn set_process_options(settings: &SourceSettings) -> Result<(), git2::Error> {
-    static GUARD: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let timeout = i32::try_from(settings.timeout.as_millis()).unwrap_or(i32::MAX);
-    let _one_at_a_time = GUARD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // SAFETY: libgit2 asks that nobody else sets or reads these options meanwhile. They are set only here, under a lock,
-    // and read as single integers and a path that OpenSSL copies when a connection is made.
-    unsafe {
-        git2::opts::set_server_connect_timeout_in_milliseconds(timeout)?;
-        git2::opts::set_server_timeout_in_milliseconds(timeout)?;
-        if let Some(file) = &settings.credentials.ca_file {
-            git2::opts::set_ssl_cert_file(file)?;
+/// One fetch, on its own thread.
+pub(super) struct Job {
+    pub(super) settings: Arc<SourceSettings>,
+    pub(super) last: Option<Revision>,
+    pub(super) deadline: Deadline,
+    /// No abandoned fetch can be at work in the same cache.
+    pub(super) alone: bool,
+}
+
+impl Job {
+    fn run(&self) -> Result<Snapshot, SourceError> {
+        match &self.settings.location {
+            Location::Remote(url) => remote::fetch(self, url),
+            Location::Local(path) => repository::fetch_local(self, path),
+            Location::Directory(path) => directory::fetch(self, path),
         }
     }
-    Ok(())
+
+    /// The source, for people.
+    pub(super) fn place(&self) -> String {
+        self.settings.location.to_string()
+    }
+
+    /// A message without the credentials of this source.
+    pub(super) fn fault(&self, error: &git2::Error) -> Fault {
+        let mut message = error.message().to_owned();
+        if let Location::Remote(url) = &self.settings.location {
+            message = message.replace(url.as_str(), &self.place());
+        }
+        for secret in self.settings.credentials.secrets() {
+            message = message.replace(secret, "(secret)");
+        }
+        Fault::new(message)
+    }
+
+    /// Objects or references cannot be read.
+    pub(super) fn broken(&self, error: &git2::Error) -> SourceError {
+        let source = self.fault(error);
+        match &self.settings.location {
+            Location::Remote(_) => SourceError::Cache { cache: self.settings.cache.clone(), source },
+            Location::Local(_) | Location::Directory(_) => SourceError::Repository { place: self.place(), source },
+        }
+    }
+
+    /// An error once the time is over or the caller gone.
+    pub(super) fn in_time(&self) -> Result<(), SourceError> {
+        if self.deadline.is_over() {
+            return Err(SourceError::Timeout { place: self.place(), after: self.settings.timeout });
+        }
+        Ok(())
+    }
 }

@@ -1,109 +1,148 @@
-//! From a commit's tree to files in memory.
+//! The files of a commit's tree.
 
-use git2::{ObjectType, Repository, Tree};
+use git2::{Commit, ObjectType, Odb, Oid, Repository, Tree, TreeEntry};
 
 use super::SourceError;
-use crate::core::model::{FileSet, Limits};
+use super::source::Job;
+use crate::core::model::{FileSet, Limits, Revision};
 
-/// git's mode of a symbolic link: its content is a path, not a document.
-const SYMLINK: i32 = 0o120_000;
+/// Bits of a file mode that tell what an entry is.
+const KIND_BITS: i32 = 0o170_000;
+const KIND_FILE: i32 = 0o100_000;
+const KIND_FOLDER: i32 = 0o040_000;
 
-/// Reads the inventory files of a commit below `path`.
+/// Reads all YAML files below the inventory's folder. Symbolic links, submodules, hidden files and hidden folders are passed
+/// over; so is every file that is not YAML.
 pub(super) fn read(
+    job: &Job,
     repository: &Repository,
-    commit: &git2::Commit<'_>,
-    path: &str,
-    limits: Limits,
+    commit: &Commit<'_>,
+    revision: &Revision,
 ) -> Result<FileSet, SourceError> {
-    let internal = |error: git2::Error| unreadable(repository, &error);
-    let root = commit.tree().map_err(internal)?;
-    let path = path.trim_matches('/');
-    let tree = match path {
-        "" | "." => root,
-        _ => match root.get_path(std::path::Path::new(path)) {
-            Ok(entry) if entry.kind() == Some(ObjectType::Tree) => {
-                repository.find_tree(entry.id()).map_err(internal)?
-            }
-            _ => {
-                let revision = commit.id().to_string();
-                return Err(SourceError::NoPath { path: path.to_owned(), revision, known: folders(&root) });
-            }
-        },
-    };
-    let odb = repository.odb().map_err(internal)?;
-    let mut reader = Reader { repository, odb, limits, files: FileSet::new(), total: 0 };
-    reader.walk(&tree, "", 0)?;
-    if reader.files.is_empty() {
-        return Err(SourceError::Empty { path: if path.is_empty() { ".".to_owned() } else { path.to_owned() } });
+    let broken = |error: git2::Error| job.broken(&error);
+    let mut root = commit.tree().map_err(broken)?;
+    let mut above = String::new();
+    for segment in segments(&job.settings.path) {
+        let entry = root.get_name_bytes(segment.as_bytes());
+        let Some(id) = entry.filter(|entry| kind(entry) == KIND_FOLDER).map(|entry| entry.id()) else {
+            return Err(SourceError::path_missing(&job.settings.path, Some(revision.clone()), folders(&root, &above)));
+        };
+        above.push_str(segment);
+        above.push('/');
+        root = repository.find_tree(id).map_err(broken)?;
     }
-    Ok(reader.files)
+    let odb = repository.odb().map_err(broken)?;
+    let mut walk = Walk { job, repository, odb, intake: Intake::new(job.settings.limits) };
+    walk.folder(&root, &mut Vec::new(), 0)?;
+    let files = walk.intake.files;
+    if files.is_empty() {
+        return Err(SourceError::NoYaml { path: job.settings.path.clone(), revision: Some(revision.clone()) });
+    }
+    Ok(files)
 }
 
-struct Reader<'a> {
+/// The names in a `/`-separated path.
+pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !matches!(*segment, "" | "."))
+}
+
+fn kind(entry: &TreeEntry<'_>) -> i32 {
+    entry.filemode() & KIND_BITS
+}
+
+fn folders(tree: &Tree<'_>, above: &str) -> Vec<String> {
+    let folders = tree.iter().filter(|entry| kind(entry) == KIND_FOLDER);
+    folders.map(|entry| format!("{above}{}", String::from_utf8_lossy(entry.name_bytes()))).collect()
+}
+
+struct Walk<'a> {
+    job: &'a Job,
     repository: &'a Repository,
-    odb: git2::Odb<'a>,
-    limits: Limits,
-    files: FileSet,
-    total: usize,
+    odb: Odb<'a>,
+    intake: Intake,
 }
 
-impl Reader<'_> {
-    fn walk(&mut self, tree: &Tree<'_>, prefix: &str, depth: usize) -> Result<(), SourceError> {
-        if depth > self.limits.folder_depth {
-            let limit = format!("folders are read {} deep", self.limits.folder_depth);
-            return Err(SourceError::Limit { path: prefix.to_owned(), limit });
-        }
+impl Walk<'_> {
+    fn folder(&mut self, tree: &Tree<'_>, path: &mut Vec<u8>, depth: usize) -> Result<(), SourceError> {
+        self.job.in_time()?;
         for entry in tree {
-            // A name that is not UTF-8 is none that an inventory has.
-            let Ok(name) = entry.name() else { continue };
-            let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-            match entry.kind() {
-                Some(ObjectType::Tree) => {
-                    let folder =
-                        self.repository.find_tree(entry.id()).map_err(|error| unreadable(self.repository, &error))?;
-                    self.walk(&folder, &path, depth + 1)?;
+            let name = entry.name_bytes();
+            if name.starts_with(b".") {
+                continue;
+            }
+            let above = path.len();
+            path.extend_from_slice(name);
+            match kind(&entry) {
+                KIND_FILE => self.file(entry.id(), path)?,
+                KIND_FOLDER => {
+                    self.intake.enter(path, depth + 1)?;
+                    let tree = self.repository.find_tree(entry.id()).map_err(|error| self.job.broken(&error))?;
+                    path.push(b'/');
+                    self.folder(&tree, path, depth + 1)?;
                 }
-                Some(ObjectType::Blob) if entry.filemode() != SYMLINK && FileSet::is_inventory_file(&path) => {
-                    self.take(entry.id(), path)?;
-                }
-                // Submodules are commits; everything else is nothing that an inventory reads.
                 _ => {}
             }
+            path.truncate(above);
         }
         Ok(())
     }
 
-    /// The size is looked up before the content is read.
-    fn take(&mut self, id: git2::Oid, path: String) -> Result<(), SourceError> {
-        let Limits { file_bytes, files, total_bytes, folder_depth: _ } = self.limits;
-        let internal = |error: git2::Error| unreadable(self.repository, &error);
-        let (size, _) = self.odb.read_header(id).map_err(internal)?;
-        self.total = self.total.saturating_add(size);
-        let limit = if size > file_bytes {
-            Some(format!("a file has at most {file_bytes} bytes"))
-        } else if self.total > total_bytes {
-            Some(format!("all files together have at most {total_bytes} bytes"))
-        } else if self.files.len() >= files {
-            Some(format!("there are at most {files} files"))
-        } else {
-            None
+    fn file(&mut self, id: Oid, path: &[u8]) -> Result<(), SourceError> {
+        if !FileSet::is_inventory_file(&String::from_utf8_lossy(path)) {
+            return Ok(());
+        }
+        // The size is in the object's header: nothing large is unpacked.
+        let (bytes, kind) = self.odb.read_header(id).map_err(|error| self.job.broken(&error))?;
+        if kind != ObjectType::Blob {
+            return Err(self.job.broken(&git2::Error::from_str("a file of the tree is not a blob")));
+        }
+        let path = self.intake.announce(path, bytes)?;
+        self.job.in_time()?;
+        let object = self.odb.read(id).map_err(|error| self.job.broken(&error))?;
+        self.intake.files.insert(path, object.data());
+        Ok(())
+    }
+}
+
+/// Files taken so far, and the bounds.
+pub(super) struct Intake {
+    limits: Limits,
+    total_bytes: usize,
+    pub(super) files: FileSet,
+}
+
+impl Intake {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, total_bytes: 0, files: FileSet::new() }
+    }
+
+    /// Called before a folder is read; the root has depth 0.
+    pub(super) fn enter(&self, path: &[u8], depth: usize) -> Result<(), SourceError> {
+        let Limits { folder_depth, .. } = self.limits;
+        if depth <= folder_depth {
+            return Ok(());
+        }
+        let path = String::from_utf8_lossy(path).into_owned();
+        Err(SourceError::LimitExceeded { path, what: format!("it is {depth} folders deep"), limit: folder_depth })
+    }
+
+    /// Called before a file is read. Gives its path in the set.
+    pub(super) fn announce(&mut self, path: &[u8], bytes: usize) -> Result<String, SourceError> {
+        let Limits { file_bytes, files, total_bytes, .. } = self.limits;
+        let Ok(path) = String::from_utf8(path.to_vec()) else {
+            return Err(SourceError::NameNotUtf8 { path: String::from_utf8_lossy(path).into_owned() });
         };
-        if let Some(limit) = limit {
-            return Err(SourceError::Limit { path, limit });
+        let exceeded = |what, limit| Err(SourceError::LimitExceeded { path: path.clone(), what, limit });
+        if bytes > file_bytes {
+            return exceeded(format!("it has {bytes} bytes"), file_bytes);
         }
-        let blob = self.odb.read(id).map_err(internal)?;
-        self.files.insert(path, blob.data());
-        Ok(())
+        if self.files.len() >= files {
+            return exceeded("it is one file too many".to_owned(), files);
+        }
+        self.total_bytes += bytes;
+        if self.total_bytes > total_bytes {
+            return exceeded(format!("with it, all files have {} bytes or more", self.total_bytes), total_bytes);
+        }
+        Ok(path)
     }
-}
-
-fn folders(tree: &Tree<'_>) -> String {
-    let is_folder = |entry: &git2::TreeEntry<'_>| entry.kind() == Some(ObjectType::Tree);
-    let names = tree.iter().filter(is_folder).filter_map(|entry| entry.name().ok().map(str::to_owned));
-    let names: Vec<_> = names.take(20).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}
-
-pub(super) fn unreadable(repository: &Repository, error: &git2::Error) -> SourceError {
-    SourceError::Repository { path: repository.path().to_owned(), message: error.message().to_owned() }
 }

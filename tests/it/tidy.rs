@@ -270,7 +270,7 @@ fn no_test_file_is_forgotten() {
     }
 }
 
-/// Rendered bytes are canonical because serde_json's maps are ordered by key. A dependency that turns its
+/// Rendered bytes are canonical because `serde_json` orders its maps by key. A dependency that turns its
 /// `preserve_order` feature on would change that for the whole program.
 #[test]
 fn json_objects_are_ordered_by_key() {

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
@@ -69,7 +69,7 @@ struct Reader<'t> {
     stream: Stream,
     open: Vec<Open>,
     /// Finished nodes that aliases may repeat, by the parser's anchor number.
-    anchors: HashMap<usize, Node>,
+    anchors: BTreeMap<usize, Node>,
     alias_nodes: usize,
     document_is_whole: bool,
 }
@@ -83,7 +83,7 @@ struct Open {
 
 enum Inside {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, keys: HashSet<String>, key: Key },
+    Map { entries: Vec<Entry>, keys: BTreeSet<String>, key: Key },
 }
 
 /// What a mapping waits for.
@@ -102,7 +102,7 @@ impl<'t> Reader<'t> {
             lines: Lines::of(text),
             stream: Stream::default(),
             open: Vec::new(),
-            anchors: HashMap::new(),
+            anchors: BTreeMap::new(),
             alias_nodes: 0,
             document_is_whole: true,
         }
@@ -131,7 +131,7 @@ impl<'t> Reader<'t> {
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), place);
-                let inside = Inside::Map { entries: Vec::new(), keys: HashSet::new(), key: Key::Wanted };
+                let inside = Inside::Map { entries: Vec::new(), keys: BTreeSet::new(), key: Key::Wanted };
                 self.begin(Open { anchor, place, inside })?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
@@ -270,7 +270,7 @@ impl Open {
 }
 
 /// A key, or what is wrong with it and whether the tree is still worth checking without it.
-fn accept_key(node: Node, keys: &mut HashSet<String>, entries: &[Entry]) -> Result<Key, Box<(Fault, bool)>> {
+fn accept_key(node: Node, keys: &mut BTreeSet<String>, entries: &[Entry]) -> Result<Key, Box<(Fault, bool)>> {
     let place = node.place;
     let Content::Text(text) = node.content else {
         let message = "a key must be text".to_owned();

@@ -1,0 +1,73 @@
+//! What people write for a source.
+
+use bascule::git::{Credentials, Location, SourceError};
+
+use super::{SITE, local};
+use crate::support::git_repo::GitRepo;
+
+#[test]
+fn kinds_are_told_apart() {
+    let repo = GitRepo::with(&[SITE]);
+    let bare = repo.publish();
+    let parse = |text: &str| Location::parse(text).expect("it is a source");
+    let path = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
+    assert_eq!(parse(&path(&repo.path())), Location::Local(repo.path()));
+    assert_eq!(parse(&path(&bare)), Location::Local(bare.clone()));
+    let folder = repo.path().join("inventory");
+    assert_eq!(parse(&path(&folder)), Location::Directory(folder.clone()));
+    assert_eq!(parse(&path(&folder)).local_path(), Some(&*folder));
+    for url in [
+        "https://example.org/inventory.git",
+        "http://example.org/inventory.git",
+        "ssh://git@example.org:2222/inventory.git",
+        "file:///srv/inventory.git",
+        "git@example.org:inventory.git",
+        "example.org:team/inventory",
+    ] {
+        assert_eq!(parse(url), Location::Remote(url.to_owned()));
+        assert_eq!(parse(url).local_path(), None);
+    }
+}
+
+#[test]
+fn what_is_no_source_says_what_it_takes() {
+    let file = tempfile::NamedTempFile::new().expect("a temp file can be made");
+    let file = file.path().to_str().expect("UTF-8").to_owned();
+    for (text, reason) in [
+        ("ftp://example.org/x", "`ftp` is not a way to fetch"),
+        ("git://example.org/x", "`git` is not a way to fetch"),
+        ("https://", "nothing follows the scheme"),
+        ("./nowhere", "no such folder"),
+        ("./no:where", "no such folder"),
+        ("", "no such folder"),
+        (&*file, "it is a file"),
+    ] {
+        let error = Location::parse(text).expect_err("it is no source");
+        assert!(matches!(error, SourceError::NotALocation { .. }));
+        let text = error.to_string();
+        assert!(text.contains(reason) && text.contains("It takes a URL"), "{text}");
+    }
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    for url in [
+        "https://someone:hunter2@example.org/x.git?private_token=hunter2",
+        "ssh://git:hunter2@example.org/x.git",
+        "http://hunter2@example.org:8080/x.git",
+    ] {
+        let location = Location::parse(url).expect("it is a source");
+        let mut settings = local(std::path::Path::new("/nonexistent"));
+        settings.location = location.clone();
+        settings.credentials = Credentials {
+            password: Some("hunter2".to_owned()),
+            ssh_passphrase: Some("hunter2".to_owned()),
+            ..Credentials::default()
+        };
+        let shown = format!("{location} {location:?} {settings:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("example.org"), "{shown}");
+    }
+    let error = Location::parse("ftp://someone:hunter2@example.org/x").expect_err("it is no source").to_string();
+    assert!(!error.contains("hunter2"), "{error}");
+}
