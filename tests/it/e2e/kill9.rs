@@ -5,7 +5,7 @@ use std::time::Duration;
 use bascule::store::Store;
 
 use super::client::Client;
-use super::world::{DOMAIN, World, backend};
+use super::world::{DOMAIN, World, backend, crowd};
 use crate::support::http::Behaviour;
 
 const KILLS: usize = 50;
@@ -20,6 +20,7 @@ async fn fifty_kills_lose_nothing() {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut world = World::new().await;
     let (dijon, thory) = (backend("api-dijon-1", 1, 1).await, backend("api-thory-1", 2, 1).await);
+    let crowd = crowd().await;
     world.write_service("api", DOMAIN);
     world.write_backend("api", &dijon);
     world.write_backend("api", &thory);
@@ -33,10 +34,8 @@ async fn fifty_kills_lose_nothing() {
             0 => {
                 world.write_service(&format!("extra-{}", round % 5), &format!("extra-{round}.acecinema.fr"));
                 let name = format!("extra-{}", round % 5);
-                let text = format!(
-                    "service: {name}\nname: {name}-1\nsite: dijon\naddr: 127.0.1.{}\nport: 9\nstate: drain\n",
-                    100 + round % 5
-                );
+                let address = format!("addr: 127.0.1.{}\nport: {}", 100 + round % 5, crowd.port());
+                let text = format!("service: {name}\nname: {name}-1\nsite: dijon\n{address}\n");
                 world.write(&format!("backends/{name}-1.yaml"), &text);
                 head = world.commit_and_push(&format!("Round {round}"));
             }

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::client::{Client, Seen};
-use super::world::{DOMAIN, World, backend};
+use super::world::{DOMAIN, World, backend, crowd};
 use crate::support::http::HttpBackend;
 
 /// Services beside the one that is looked at.
@@ -12,22 +12,22 @@ const OTHERS: usize = 99;
 /// A world of 100 services whose controller is at the newest commit. The backends live as long as they are held.
 async fn hundred_services() -> (World, Vec<HttpBackend>) {
     let world = World::new().await;
-    let backends = vec![backend("api-dijon-1", 1, 1).await, backend("api-thory-1", 2, 1).await];
+    let mut backends = vec![backend("api-dijon-1", 1, 1).await, backend("api-thory-1", 2, 1).await];
     world.write_service("api", DOMAIN);
     for backend in &backends {
         world.write_backend("api", backend);
     }
+    let crowd = crowd().await;
     for number in 0..OTHERS {
         let name = format!("other-{number}");
         world.write_service(&name, &format!("{name}.acecinema.fr"));
         for (site, network) in [("dijon", 1), ("thory", 2)] {
-            let text = format!(
-                "service: {name}\nname: {name}-{site}\nsite: {site}\naddr: 127.0.{network}.{}\nport: 9\nstate: drain\n",
-                number + 100
-            );
+            let address = format!("addr: 127.0.{network}.{}\nport: {}", number + 100, crowd.port());
+            let text = format!("service: {name}\nname: {name}-{site}\nsite: {site}\n{address}\n");
             world.write(&format!("backends/{name}-{site}.yaml"), &text);
         }
     }
+    backends.push(crowd);
     (world, backends)
 }
 

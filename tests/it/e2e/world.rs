@@ -225,3 +225,8 @@ fn git(folder: &Path, args: &[&str]) -> String {
 pub(super) async fn backend(name: &str, site: u8, number: u8) -> HttpBackend {
     HttpBackend::start_on(name, Ipv4Addr::new(127, 0, site, number)).await
 }
+
+/// One backend that answers at every loopback address: for services that only have to be there.
+pub(super) async fn crowd() -> HttpBackend {
+    HttpBackend::start_on("crowd", Ipv4Addr::UNSPECIFIED).await
+}

@@ -62,13 +62,16 @@ async fn a_deleted_branch_and_an_empty_remote() {
     assert!(matches!(error, SourceError::BranchMissing { .. }) && text.contains("no commits yet"), "{text}");
 }
 
+/// What happens to a cache.
+type Damage = fn(&Path);
+
 #[tokio::test]
 async fn a_damaged_cache_is_made_anew() {
     let repo = GitRepo::with(&[SITE]);
     let bare = repo.publish();
     let cache = repo.beside("cache");
     let mut source = Source::open(file_url(&bare, cache.clone())).expect("it opens");
-    let damages: [(&str, fn(&Path)); 5] = [
+    let damages: [(&str, Damage); 5] = [
         ("no objects", |cache| {
             fs::remove_dir_all(cache.join("objects")).expect("it is there");
             fs::create_dir(cache.join("objects")).expect("writable");
