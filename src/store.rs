@@ -1,136 +1,139 @@
 //! The state file: what must survive a restart, in one SQLite database.
 //!
-//! *Architecture invariants:* one process owns the file, and one thread of it writes. What a method acknowledges is on the
-//! disk: `kill -9` loses nothing of it. Nothing here decides anything; it keeps rows and gives them back.
+//! *Architecture invariants:* one process owns the file, and one thread of it writes. What a method has acknowledged is on
+//! the disk: neither `kill -9` nor a power cut takes it back. Nothing here decides anything; it keeps rows and gives them
+//! back. All of it can be rebuilt from git and probes, so a file in doubt is refused rather than mended.
 
 mod apply;
+mod column;
 mod error;
+mod file;
 mod health;
-mod open;
-mod retention;
+mod lock;
+mod meta;
+mod migrate;
+mod reader;
+mod render;
 mod revision;
 mod served;
-mod thread;
+mod transition;
+mod writer;
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
-pub use self::apply::{Apply, ApplyOutcome, Render};
-pub use self::error::StoreError;
-pub use self::open::SCHEMA_VERSION;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::apply::{Apply, ApplyOutcome};
+pub use self::error::{StoreError, StoreFault};
+pub use self::migrate::SCHEMA_VERSION;
+pub use self::render::Render;
 pub use self::revision::{RevisionOutcome, RevisionRow};
-use self::thread::Connections;
-use crate::core::health::{BackendHealth, Transition};
-use crate::core::inventory::Desired;
-use crate::core::model::{BackendName, Digest, EdgeName, FileSet, RevisionInfo, Timestamp};
-use crate::core::routing::Plan;
+pub use self::served::{Served, ServedBackend, ServedService, ServedSite};
+use self::writer::Writer;
 
-/// A handle on the state file. Clones share it.
-#[derive(Debug, Clone)]
+/// A handle on the state file. Clones share it, and the last one that is dropped lets the file go, a moment later;
+/// [`Store::close`] waits for that.
+///
+/// A method that writes returns once its rows are on the disk. When its future is dropped before that, the rows may be
+/// written or not, but never in part.
+#[derive(Clone)]
 pub struct Store {
-    connections: Arc<Connections>,
+    path: Arc<Path>,
+    writer: mpsc::Sender<writer::Command>,
+    reader: mpsc::Sender<reader::Command>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Store {
-    /// Opens a state file, or makes one. It is refused, untouched, when it is another program's, of a newer bascule,
-    /// damaged, or in use by another process.
+    /// Opens a state file, or makes one, and its folder. Blocks while the file is looked through: it is refused, and stays
+    /// as it is, when it is another program's, a newer bascule's, damaged, or in use by another process.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let opened = open::open(path)?;
-        Ok(Self { connections: Arc::new(Connections::start(opened)) })
+        let file::Opened { path, writer, reader, lock } = file::open(path)?;
+        let lock = Arc::new(lock);
+        let (writer_tx, writer_rx) = mpsc::channel(writer::QUEUE);
+        let (reader_tx, reader_rx) = mpsc::channel(reader::QUEUE);
+        let writer = Writer { path: path.clone(), connection: writer, lock: Arc::clone(&lock) };
+        start("store-writer", &path, move || writer.run(writer_rx))?;
+        start("store-reader", &path, move || reader::run(reader, reader_rx, lock))?;
+        Ok(Self { path: path.into(), writer: writer_tx, reader: reader_tx })
     }
 
-    /// Writes everything into the main file and ends. Rows are safe without it; the next start is quicker with it.
+    /// Finishes what is queued, takes the log into the file and lets it go. Rows are safe without it; a copy of the file
+    /// alone is whole with it. Other clones find the store closed from then on.
     pub async fn close(self) {
-        self.connections.close().await;
-    }
-
-    /// Keeps a revision with its raw files.
-    pub async fn record_revision(
-        &self,
-        info: RevisionInfo,
-        files: Arc<FileSet>,
-        outcome: RevisionOutcome,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.connections.write(move |tx| revision::record(tx, &info, &files, &outcome, at)).await
-    }
-
-    /// The newest accepted revision with its files.
-    pub async fn last_good_revision(&self) -> Result<Option<(RevisionInfo, FileSet)>, StoreError> {
-        self.connections.read(revision::last_good).await
-    }
-
-    /// The newest revisions, newest first.
-    pub async fn revisions(&self, limit: u32) -> Result<Vec<RevisionRow>, StoreError> {
-        self.connections.read(move |db| revision::newest(db, limit)).await
-    }
-
-    /// Keeps what is served now, in place of what was, and forgets the health of backends that are no longer declared.
-    pub async fn record_served(&self, desired: Arc<Desired>, plan: Arc<Plan>) -> Result<(), StoreError> {
-        self.connections.write(move |tx| served::record(tx, &desired, &plan)).await
-    }
-
-    /// Keeps what is known of some backends.
-    pub async fn record_health(&self, health: Vec<(BackendName, BackendHealth)>) -> Result<(), StoreError> {
-        self.connections.write(move |tx| health::record(tx, &health)).await
-    }
-
-    /// What is known of every backend.
-    pub async fn health(&self) -> Result<BTreeMap<BackendName, BackendHealth>, StoreError> {
-        self.connections.read(health::all).await
-    }
-
-    /// Keeps changes of verdicts together with what is known of their backends, both or neither.
-    pub async fn record_transitions(
-        &self,
-        transitions: Vec<Transition>,
-        health: Vec<(BackendName, BackendHealth)>,
-    ) -> Result<(), StoreError> {
-        self.connections
-            .write(move |tx| {
-                health::record(tx, &health)?;
-                health::record_transitions(tx, &transitions)
-            })
-            .await
-    }
-
-    /// The newest changes of verdicts, newest first; of one backend or of all.
-    pub async fn transitions(&self, backend: Option<BackendName>, limit: u32) -> Result<Vec<Transition>, StoreError> {
-        self.connections.read(move |db| health::transitions(db, backend.as_ref(), limit)).await
-    }
-
-    /// Keeps a rendered configuration.
-    pub async fn record_render(&self, render: Render) -> Result<(), StoreError> {
-        self.connections.write(move |tx| apply::record_render(tx, &render)).await
-    }
-
-    /// The bytes of a rendered configuration.
-    pub async fn rendered(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.connections.read(move |db| apply::rendered(db, &digest)).await
-    }
-
-    /// Keeps what came of a pass over an edge.
-    pub async fn record_apply(&self, apply: Apply) -> Result<(), StoreError> {
-        self.connections.write(move |tx| apply::record(tx, &apply)).await
-    }
-
-    /// The newest passes over an edge, newest first.
-    pub async fn applies(&self, edge: EdgeName, limit: u32) -> Result<Vec<Apply>, StoreError> {
-        self.connections.read(move |db| apply::newest(db, &edge, limit)).await
-    }
-
-    /// The newest pass after which an edge was known to run what it should.
-    pub async fn last_applied(&self, edge: EdgeName) -> Result<Option<Apply>, StoreError> {
-        self.connections.read(move |db| apply::last_applied(db, &edge)).await
-    }
-
-    /// Checks the whole file.
-    pub async fn integrity(&self) -> Result<(), StoreError> {
-        let found = self.connections.read(open::integrity).await?;
-        match found {
-            None => Ok(()),
-            Some(detail) => Err(StoreError::Damaged { path: self.connections.path().to_owned(), detail }),
+        // The reader first: the log can be taken in only when nobody reads from it. One that has ended needs no telling.
+        let (reply, ended) = oneshot::channel();
+        if self.reader.send(reader::Command::Stop(reply)).await.is_ok() {
+            let _ = ended.await;
+        }
+        let (reply, ended) = oneshot::channel();
+        if self.writer.send(writer::Command::Stop(reply)).await.is_ok() {
+            let _ = ended.await;
         }
     }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Compares every row with every index and reference of it. Takes seconds on a large file, beside everything else.
+    pub async fn integrity(&self) -> Result<(), StoreError> {
+        let path = self.path.to_path_buf();
+        self.blocking(move || file::check_integrity(&path)).await?
+    }
+
+    /// Runs a write and returns once it is on the disk. One that fails leaves nothing of itself.
+    async fn write(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let write = writer::Write { action, work: Box::new(work), reply };
+        self.writer.send(writer::Command::Write(write)).await.map_err(|_| self.closed())?;
+        answer.await.map_err(|_| self.closed())?
+    }
+
+    /// Runs a query over one moment's committed rows.
+    async fn read<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let query = move |connection: &Connection| {
+            // In a transaction several statements see the same moment; it ends when it is dropped.
+            let result = connection.unchecked_transaction().and_then(|transaction| work(&transaction));
+            // A caller that was cut off does not wait any more.
+            let _ = reply.send(result);
+        };
+        self.reader.send(reader::Command::Query(Box::new(query))).await.map_err(|_| self.closed())?;
+        let result = answer.await.map_err(|_| self.closed())?;
+        result.map_err(|source| StoreError::sqlite(&self.path, action, source))
+    }
+
+    /// Runs something long outside of both threads.
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
+        // It ends without a result only while the process is shutting down.
+        tokio::task::spawn_blocking(work).await.map_err(|_| self.closed())
+    }
+
+    fn closed(&self) -> StoreError {
+        StoreError::Closed { path: self.path.to_path_buf() }
+    }
+}
+
+fn start(name: &str, path: &Path, run: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(run);
+    started.map(drop).map_err(|source| StoreError::Io { path: PathBuf::from(path), action: "start a thread", source })
 }

@@ -1,27 +1,11 @@
-use std::sync::Arc;
-
-use rusqlite::types::Type;
+use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::retention;
+use super::{Store, StoreError};
 use crate::core::model::{Digest, EdgeName, Generation, Revision, Timestamp};
 
-/// A rendered configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Render {
-    /// The edge that it is for.
-    pub edge: EdgeName,
-    /// Hash of the bytes.
-    pub digest: Digest,
-    /// The configuration as JSON.
-    pub bytes: Arc<[u8]>,
-    /// The revision that it was rendered from.
-    pub revision: Revision,
-    /// The generation that it was rendered from.
-    pub generation: Generation,
-    /// When.
-    pub at: Timestamp,
-}
+/// Passes kept for each edge, beside the newest that succeeded: a day of a pass every ten seconds, and some more.
+const KEPT: u32 = 10_000;
 
 /// A pass over an edge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +18,7 @@ pub struct Apply {
     pub revision: Revision,
     /// The generation that this was rendered from.
     pub generation: Generation,
-    /// What woke the worker.
+    /// Why the pass was made.
     pub trigger: String,
     /// What came of it.
     pub outcome: ApplyOutcome,
@@ -47,116 +31,115 @@ pub struct Apply {
 /// What came of a pass over an edge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApplyOutcome {
-    /// It runs it now.
+    /// The edge runs it now.
     Applied,
-    /// It ran it already.
+    /// The edge ran it already.
     Unchanged,
-    /// It refused.
+    /// The edge refused it.
     Rejected {
         /// Caddy's own words.
         message: String,
     },
-    /// A second writer spoiled it.
-    Conflict,
-    /// It is not known to run it.
+    /// The edge is not known to run it.
     Failed {
         /// Why.
         message: String,
     },
+    /// Somebody else wrote to the edge meanwhile.
+    Conflict,
 }
 
 impl ApplyOutcome {
-    fn columns(&self) -> (&'static str, Option<&str>) {
+    fn columns(&self) -> (&'static str, &str) {
         match self {
-            Self::Applied => ("applied", None),
-            Self::Unchanged => ("unchanged", None),
-            Self::Rejected { message } => ("rejected", Some(message)),
-            Self::Conflict => ("conflict", None),
-            Self::Failed { message } => ("failed", Some(message)),
+            Self::Applied => ("applied", ""),
+            Self::Unchanged => ("unchanged", ""),
+            Self::Rejected { message } => ("rejected", message),
+            Self::Failed { message } => ("failed", message),
+            Self::Conflict => ("conflict", ""),
         }
     }
 
-    fn from_columns(outcome: &str, message: Option<String>) -> Option<Self> {
-        let message = message.unwrap_or_default();
+    fn from_columns(outcome: &str, message: String) -> Option<Self> {
         Some(match outcome {
             "applied" => Self::Applied,
             "unchanged" => Self::Unchanged,
             "rejected" => Self::Rejected { message },
-            "conflict" => Self::Conflict,
             "failed" => Self::Failed { message },
+            "conflict" => Self::Conflict,
             _ => return None,
         })
     }
 }
 
-pub(super) fn record_render(db: &Connection, render: &Render) -> rusqlite::Result<()> {
-    let Render { edge, digest, bytes, revision, generation, at } = render;
-    db.prepare_cached("INSERT OR IGNORE INTO blobs (digest, bytes) VALUES (?1, ?2)")?
-        .execute(params![digest.as_str(), &bytes[..]])?;
-    db.prepare_cached("INSERT INTO renders (edge, digest, revision, generation, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![
-            edge.as_str(),
-            digest.as_str(),
-            revision.as_str(),
-            generation.0.cast_signed(),
-            at.unix_millis()
-        ])?;
-    retention::renders(db, edge.as_str())
+impl Store {
+    /// Keeps what came of a pass over an edge.
+    pub async fn record_apply(&self, apply: Apply) -> Result<(), StoreError> {
+        self.write("write an apply", move |connection| record(connection, &apply)).await
+    }
+
+    /// The newest passes over an edge, newest first.
+    pub async fn applies(&self, edge: EdgeName, limit: u32) -> Result<Vec<Apply>, StoreError> {
+        self.read("read applies", move |connection| {
+            let mut query = connection.prepare_cached(&select("ORDER BY id DESC LIMIT ?2"))?;
+            query.query_map(params![edge, limit], from_row)?.collect()
+        })
+        .await
+    }
+
+    /// The newest pass after which an edge was known to run what it should.
+    pub async fn last_applied(&self, edge: EdgeName) -> Result<Option<Apply>, StoreError> {
+        self.read("read the last apply", move |connection| {
+            let newest_success = "AND outcome IN ('applied', 'unchanged') ORDER BY id DESC LIMIT 1";
+            connection.prepare_cached(&select(newest_success))?.query_row([edge], from_row).optional()
+        })
+        .await
+    }
 }
 
-pub(super) fn rendered(db: &Connection, digest: &Digest) -> rusqlite::Result<Option<Vec<u8>>> {
-    let mut query = db.prepare_cached("SELECT bytes FROM blobs WHERE digest = ?1")?;
-    query.query_row([digest.as_str()], |row| row.get(0)).optional()
-}
-
-pub(super) fn record(db: &Connection, apply: &Apply) -> rusqlite::Result<()> {
+fn record(connection: &Connection, apply: &Apply) -> rusqlite::Result<()> {
     let Apply { edge, digest, revision, generation, trigger, outcome, started_at, finished_at } = apply;
     let (outcome, message) = outcome.columns();
-    db.prepare_cached(
-        "INSERT INTO applies
-             (edge, digest, revision, generation, trigger, outcome, message, started_at, finished_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?
-    .execute(params![
-        edge.as_str(),
-        digest.as_str(),
-        revision.as_str(),
-        generation.0.cast_signed(),
-        trigger,
-        outcome,
-        message,
-        started_at.unix_millis(),
-        finished_at.unix_millis()
-    ])?;
-    retention::applies(db, edge.as_str())
+    connection
+        .prepare_cached(
+            r#"INSERT INTO applies
+                   (edge, digest, revision, generation, "trigger", outcome, message, started_at, finished_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"#,
+        )?
+        .execute(params![edge, digest, revision, generation, trigger, outcome, message, started_at, finished_at])?;
+    // The newest success says what the edge runs.
+    connection
+        .prepare_cached(
+            "DELETE FROM applies
+             WHERE edge = ?1
+               AND id <= (SELECT id FROM applies WHERE edge = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)
+               AND id IS NOT (SELECT max(id) FROM applies WHERE edge = ?1 AND outcome IN ('applied', 'unchanged'))",
+        )?
+        .execute(params![edge, KEPT])?;
+    Ok(())
 }
 
-const COLUMNS: &str = "SELECT edge, digest, revision, generation, trigger, outcome, message, started_at, finished_at \
-                       FROM applies WHERE edge = ?1";
-
-pub(super) fn newest(db: &Connection, edge: &EdgeName, limit: u32) -> rusqlite::Result<Vec<Apply>> {
-    let mut query = db.prepare_cached(&format!("{COLUMNS} ORDER BY seq DESC LIMIT ?2"))?;
-    query.query_map((edge.as_str(), limit), from_row)?.collect()
-}
-
-pub(super) fn last_applied(db: &Connection, edge: &EdgeName) -> rusqlite::Result<Option<Apply>> {
-    let succeeded = "AND outcome IN ('applied', 'unchanged') ORDER BY seq DESC LIMIT 1";
-    let mut query = db.prepare_cached(&format!("{COLUMNS} {succeeded}"))?;
-    query.query_row([edge.as_str()], from_row).optional()
+fn select(rest: &str) -> String {
+    format!(
+        r#"SELECT edge, digest, revision, generation, "trigger", outcome, message, started_at, finished_at
+           FROM applies WHERE edge = ?1 {rest}"#
+    )
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Apply> {
-    let edge: String = row.get(0)?;
     let outcome: String = row.get(5)?;
-    let unknown = |column, error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error);
+    let unknown = || {
+        let error = FromSqlError::Other(format!("`{outcome}` is not known").into());
+        rusqlite::Error::FromSqlConversionFailure(5, Type::Text, error.into())
+    };
     Ok(Apply {
-        edge: edge.parse().map_err(|error| unknown(0, Box::new(error)))?,
-        digest: Digest::from_stored(row.get::<_, String>(1)?),
-        revision: Revision::new(row.get::<_, String>(2)?),
-        generation: Generation(row.get::<_, i64>(3)?.cast_unsigned()),
+        edge: row.get(0)?,
+        digest: row.get(1)?,
+        revision: row.get(2)?,
+        generation: row.get(3)?,
         trigger: row.get(4)?,
-        outcome: ApplyOutcome::from_columns(&outcome, row.get(6)?).ok_or_else(|| unknown(5, outcome.into()))?,
-        started_at: Timestamp::from_unix_millis(row.get(7)?),
-        finished_at: Timestamp::from_unix_millis(row.get(8)?),
+        outcome: ApplyOutcome::from_columns(&outcome, row.get(6)?).ok_or_else(unknown)?,
+        started_at: row.get(7)?,
+        finished_at: row.get(8)?,
     })
 }

@@ -1,14 +1,20 @@
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::retention;
-use crate::core::model::{Digest, FileSet, Revision, RevisionInfo, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, Row, ffi, params};
+
+use super::{Store, StoreError};
+use crate::core::model::{Digest, FileSet, RevisionInfo, Timestamp};
+
+/// Revisions kept, beside the last good one: months of a busy repository. Git has the whole history.
+const KEPT: u32 = 500;
 
 /// What was decided on a revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RevisionOutcome {
-    /// It is good, and was served.
+    /// It may be served.
     Accepted,
-    /// It has errors, and was not.
+    /// It has errors, and is not.
     Rejected {
         /// How many errors.
         errors: u32,
@@ -17,7 +23,7 @@ pub enum RevisionOutcome {
     },
 }
 
-/// A revision as it is kept, without its files.
+/// A revision as it was recorded, without its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevisionRow {
     /// Which revision.
@@ -28,79 +34,169 @@ pub struct RevisionRow {
     pub read_at: Timestamp,
 }
 
-/// Keeps a revision. One that is read again, as after a rollback, moves to the front.
-pub(super) fn record(
-    db: &Connection,
-    info: &RevisionInfo,
-    files: &FileSet,
-    outcome: &RevisionOutcome,
-    at: Timestamp,
-) -> rusqlite::Result<()> {
-    let RevisionInfo { id, author, subject, committed_at } = info;
-    let (accepted, errors, first) = match outcome {
-        RevisionOutcome::Accepted => (true, 0, None),
-        RevisionOutcome::Rejected { errors, first } => (false, *errors, Some(first)),
-    };
-    db.prepare_cached("DELETE FROM revisions WHERE id = ?1")?.execute([id.as_str()])?;
-    db.prepare_cached(
-        "INSERT INTO revisions (id, author, subject, committed_at, read_at, accepted, errors, first_error)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?
-    .execute(params![
-        id.as_str(),
-        author,
-        subject,
-        committed_at.unix_millis(),
-        at.unix_millis(),
-        accepted,
-        errors,
-        first
-    ])?;
-    let mut blob = db.prepare_cached("INSERT OR IGNORE INTO blobs (digest, bytes) VALUES (?1, ?2)")?;
-    let mut file = db.prepare_cached("INSERT INTO revision_files (revision, path, digest) VALUES (?1, ?2, ?3)")?;
-    for (path, bytes) in files.iter() {
-        let digest = Digest::of(bytes);
-        blob.execute(params![digest.as_str(), &bytes[..]])?;
-        file.execute(params![id.as_str(), path, digest.as_str()])?;
+impl Store {
+    /// Keeps a revision with its raw files; await it before anything is served from the revision. The newest revision
+    /// recorded again is still one row; one that comes back after others gets a second row, and is the newest again.
+    pub async fn record_revision(
+        &self,
+        info: RevisionInfo,
+        files: Arc<FileSet>,
+        outcome: RevisionOutcome,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        // Up to 64 MB are hashed, and neither the runtime nor a transition's write shall wait for it.
+        let hashed = Arc::clone(&files);
+        let digests = self
+            .blocking(move || hashed.iter().map(|(path, bytes)| (path.to_owned(), Digest::of(bytes))).collect())
+            .await?;
+        let row = RevisionRow { info, outcome, read_at: at };
+        self.write("write a revision", move |connection| record(connection, &row, &files, &digests)).await
     }
-    retention::revisions(db)
+
+    /// The newest accepted revision with its files.
+    pub async fn last_good_revision(&self) -> Result<Option<(RevisionInfo, FileSet)>, StoreError> {
+        self.read("read the last good revision", last_good).await
+    }
+
+    /// The newest revisions, newest first.
+    pub async fn revisions(&self, limit: u32) -> Result<Vec<RevisionRow>, StoreError> {
+        self.read("read revisions", move |connection| Ok(newest(connection, limit)?.into_values().rev().collect()))
+            .await
+    }
 }
 
-pub(super) fn last_good(db: &Connection) -> rusqlite::Result<Option<(RevisionInfo, FileSet)>> {
-    let mut newest = db.prepare_cached(
-        "SELECT id, author, subject, committed_at FROM revisions WHERE accepted ORDER BY seq DESC LIMIT 1",
+fn record(
+    connection: &Connection,
+    row: &RevisionRow,
+    files: &FileSet,
+    digests: &BTreeMap<String, Digest>,
+) -> rusqlite::Result<()> {
+    let newest = newest(connection, 1)?.pop_last();
+    let before = newest_files(connection)?;
+    let gone: Vec<_> = before.iter().filter(|(path, digest)| digests.get(*path) != Some(*digest)).collect();
+    let new: Vec<_> = digests.iter().filter(|(path, digest)| before.get(*path) != Some(*digest)).collect();
+    let seq_before = match newest {
+        Some((_, newest))
+            if newest.info.id == row.info.id && newest.outcome == row.outcome && gone.is_empty() && new.is_empty() =>
+        {
+            return Ok(());
+        }
+        Some((seq, _)) => seq,
+        None => 0,
+    };
+    let seq = seq_before + 1;
+    insert(connection, seq, row)?;
+    let mut end =
+        connection.prepare_cached("UPDATE revision_files SET last_seq = ?1 WHERE path = ?2 AND last_seq IS NULL")?;
+    for (path, _) in gone {
+        end.execute(params![seq_before, path])?;
+    }
+    let mut blob = connection
+        .prepare_cached("INSERT INTO blobs (digest, bytes) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING")?;
+    let mut begin = connection.prepare_cached(
+        "INSERT INTO revision_files (path, first_seq, blob) SELECT ?1, ?2, id FROM blobs WHERE digest = ?3",
     )?;
-    let Some(info) = newest.query_row([], info).optional()? else { return Ok(None) };
-    let mut files = db.prepare_cached(
-        "SELECT path, bytes FROM revision_files JOIN blobs USING (digest) WHERE revision = ?1 ORDER BY path",
+    for (path, digest) in new {
+        blob.execute(params![digest, files.get(path)])?;
+        begin.execute(params![path, seq, digest])?;
+    }
+    forget(connection)
+}
+
+fn insert(connection: &Connection, seq: i64, row: &RevisionRow) -> rusqlite::Result<()> {
+    let RevisionRow { info: RevisionInfo { id, author, subject, committed_at }, outcome, read_at } = row;
+    let (accepted, errors, first) = match outcome {
+        RevisionOutcome::Accepted => (true, 0, ""),
+        RevisionOutcome::Rejected { errors, first } => (false, *errors, first.as_str()),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO revisions (seq, id, author, subject, committed_at, read_at, accepted, errors, first_error)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![seq, id, author, subject, committed_at, read_at, accepted, errors, first])
+        .map(drop)
+}
+
+/// The last good revision is kept however old it is, and so is every file of a revision that is kept.
+fn forget(connection: &Connection) -> rusqlite::Result<()> {
+    let forgotten = connection
+        .prepare_cached(
+            "DELETE FROM revisions
+             WHERE seq <= (SELECT seq FROM revisions ORDER BY seq DESC LIMIT 1 OFFSET ?1)
+               AND seq IS NOT (SELECT max(seq) FROM revisions WHERE accepted = 1)",
+        )?
+        .execute([KEPT])?;
+    if forgotten > 0 {
+        connection
+            .prepare_cached(
+                "DELETE FROM revision_files
+                 WHERE last_seq IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM revisions WHERE seq BETWEEN first_seq AND last_seq)",
+            )?
+            .execute([])?;
+        connection
+            .prepare_cached(
+                "DELETE FROM blobs WHERE NOT EXISTS (SELECT 1 FROM revision_files WHERE revision_files.blob = blobs.id)",
+            )?
+            .execute([])?;
+    }
+    Ok(())
+}
+
+/// Paths and digests of the newest revision's files.
+fn newest_files(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Digest>> {
+    connection
+        .prepare_cached(
+            "SELECT path, digest FROM revision_files JOIN blobs ON blobs.id = revision_files.blob
+             WHERE last_seq IS NULL",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+fn last_good(connection: &Connection) -> rusqlite::Result<Option<(RevisionInfo, FileSet)>> {
+    let mut query = connection.prepare_cached(
+        "SELECT id, author, subject, committed_at, seq FROM revisions WHERE accepted = 1 ORDER BY seq DESC LIMIT 1",
     )?;
-    let rows = files.query_map([info.id.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
-    let files = rows.collect::<rusqlite::Result<FileSet>>()?;
+    let found = query.query_row([], |row| Ok((info(row)?, row.get::<_, i64>(4)?))).optional()?;
+    let Some((info, seq)) = found else { return Ok(None) };
+    let mut query = connection.prepare_cached(
+        "SELECT path, digest, bytes FROM revision_files JOIN blobs ON blobs.id = revision_files.blob
+         WHERE first_seq <= ?1 AND (last_seq IS NULL OR last_seq >= ?1)",
+    )?;
+    let mut rows = query.query([seq])?;
+    let mut files = FileSet::new();
+    while let Some(row) = rows.next()? {
+        let (path, digest, bytes): (String, Digest, Arc<[u8]>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        // SQLite has no checksums of its own, and an edge is about to be given what these bytes say.
+        if Digest::of(&bytes) != digest {
+            let words = format!("the bytes of {path} are not those that were written");
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(words)));
+        }
+        files.insert(path, bytes);
+    }
     Ok(Some((info, files)))
 }
 
-pub(super) fn newest(db: &Connection, limit: u32) -> rusqlite::Result<Vec<RevisionRow>> {
-    let mut query = db.prepare_cached(
-        "SELECT id, author, subject, committed_at, accepted, errors, first_error, read_at
-         FROM revisions ORDER BY seq DESC LIMIT ?1",
-    )?;
-    let rows = query.query_map([limit], |row| {
-        let outcome = if row.get(4)? {
-            RevisionOutcome::Accepted
-        } else {
-            let first: Option<String> = row.get(6)?;
-            RevisionOutcome::Rejected { errors: row.get(5)?, first: first.unwrap_or_default() }
-        };
-        Ok(RevisionRow { info: info(row)?, outcome, read_at: Timestamp::from_unix_millis(row.get(7)?) })
-    })?;
-    rows.collect()
+/// The newest revisions by their place in the order.
+fn newest(connection: &Connection, limit: u32) -> rusqlite::Result<BTreeMap<i64, RevisionRow>> {
+    connection
+        .prepare_cached(
+            "SELECT id, author, subject, committed_at, seq, accepted, errors, first_error, read_at
+             FROM revisions ORDER BY seq DESC LIMIT ?1",
+        )?
+        .query_map([limit], |row| {
+            let outcome = if row.get(5)? {
+                RevisionOutcome::Accepted
+            } else {
+                RevisionOutcome::Rejected { errors: row.get(6)?, first: row.get(7)? }
+            };
+            Ok((row.get(4)?, RevisionRow { info: info(row)?, outcome, read_at: row.get(8)? }))
+        })?
+        .collect()
 }
 
 fn info(row: &Row<'_>) -> rusqlite::Result<RevisionInfo> {
-    Ok(RevisionInfo {
-        id: Revision::new(row.get::<_, String>(0)?),
-        author: row.get(1)?,
-        subject: row.get(2)?,
-        committed_at: Timestamp::from_unix_millis(row.get(3)?),
-    })
+    Ok(RevisionInfo { id: row.get(0)?, author: row.get(1)?, subject: row.get(2)?, committed_at: row.get(3)? })
 }

@@ -1,1 +1,9 @@
 //! See `src/store.rs`.
+
+mod durability;
+mod load;
+mod open;
+mod process;
+mod retention;
+mod rows;
+mod sample;
