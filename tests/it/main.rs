@@ -1,5 +1,6 @@
 //! The one integration binary: a module for each part, `support` for what several need.
 
+mod docs;
 mod e2e;
 mod edge;
 mod git;
