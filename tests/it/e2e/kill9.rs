@@ -9,6 +9,8 @@ use super::world::{DOMAIN, World, backend};
 use crate::support::http::Behaviour;
 
 const KILLS: usize = 50;
+/// Services that commits add and change beside the one that is asked.
+const EXTRAS: usize = 5;
 /// A controller lives at most this long: from before it has read its state file to well after its first pushes.
 const LIFE_MAX_MS: u64 = 600;
 
@@ -23,6 +25,11 @@ async fn fifty_kills_lose_nothing() {
     world.write_service("api", DOMAIN);
     world.write_backend("api", &dijon);
     world.write_backend("api", &thory);
+    let mut extras = Vec::new();
+    for number in 0..EXTRAS {
+        let address = u8::try_from(100 + number).expect("a few backends");
+        extras.push(backend(&format!("extra-{number}"), 1, address).await);
+    }
     let mut head = world.commit_and_push("Declare a service");
     world.start();
     world.wait_for_revision(&head).await;
@@ -31,13 +38,9 @@ async fn fifty_kills_lose_nothing() {
     for round in 0..KILLS {
         match random.u8(0..3) {
             0 => {
-                world.write_service(&format!("extra-{}", round % 5), &format!("extra-{round}.acecinema.fr"));
-                let name = format!("extra-{}", round % 5);
-                let text = format!(
-                    "service: {name}\nname: {name}-1\nsite: dijon\naddr: 127.0.1.{}\nport: 9\nstate: drain\n",
-                    100 + round % 5
-                );
-                world.write(&format!("backends/{name}-1.yaml"), &text);
+                let extra = &extras[round % EXTRAS];
+                world.write_service(extra.name(), &format!("extra-{round}.acecinema.fr"));
+                world.write_backend(extra.name(), extra);
                 head = world.commit_and_push(&format!("Round {round}"));
             }
             // Only one of the two fails at a time: the service itself stays up.

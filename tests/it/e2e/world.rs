@@ -155,6 +155,15 @@ impl World {
         Some(serde_json::from_str(&body).expect("a status"))
     }
 
+    /// `bascule status`: whether it succeeds, and what it prints.
+    pub(super) fn status_text(&self) -> (bool, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_bascule"))
+            .args(["status", "--server", &format!("http://127.0.0.1:{}", self.api.get())])
+            .output()
+            .expect("bascule runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     pub(super) async fn api(&self, path: &str) -> Option<u16> {
         let url = format!("http://127.0.0.1:{}{path}", self.api.get());
         Some(self.client.get(url).send().await.ok()?.status().as_u16())
@@ -170,8 +179,9 @@ impl World {
             let is_served = status.revision.as_ref().is_some_and(|revision| revision.id == id);
             let edge = status.edges.first();
             let is_applied = edge.is_some_and(|edge| {
-                edge.applied.as_ref().map(|applied| &applied.digest) == edge.rendered.as_ref()
-                    && edge.rendered.is_some()
+                edge.applied
+                    .as_ref()
+                    .is_some_and(|applied| applied.revision == id && Some(&applied.digest) == edge.rendered.as_ref())
             });
             is_served && is_applied
         };
