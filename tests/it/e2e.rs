@@ -6,4 +6,7 @@ mod faults;
 mod kill9;
 mod program;
 mod push;
+mod secrets;
+mod talker;
+mod traffic;
 mod world;

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -79,7 +79,10 @@ impl World {
     }
 
     pub(super) fn write_backend(&self, service: &str, backend: &HttpBackend) {
-        let (name, address) = (backend.name(), backend.address());
+        self.write_backend_at(service, backend.name(), backend.address());
+    }
+
+    pub(super) fn write_backend_at(&self, service: &str, name: &str, address: SocketAddr) {
         let site = if address.ip().to_string().starts_with("127.0.1.") { "dijon" } else { "thory" };
         let text = format!(
             "service: {service}\nname: {name}\nsite: {site}\naddr: {}\nport: {}\n",
@@ -117,9 +120,15 @@ impl World {
     }
 
     pub(super) fn start_on(&mut self, repository: &str, poll: &str) {
+        self.start_with(repository, poll, &["--log", "info,bascule=debug"]);
+    }
+
+    /// Starts the controller with more arguments.
+    pub(super) fn start_with(&mut self, repository: &str, poll: &str, arguments: &[&str]) {
         let log = File::options().create(true).append(true).open(self.path("bascule.log")).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_bascule"))
-            .args(["--log", "info,bascule=debug", "--log-format", "json", "run", "--repo", repository, "--poll", poll])
+            .args(["--log-format", "json", "run", "--repo", repository, "--poll", poll])
+            .args(arguments)
             .arg("--state")
             .arg(self.path("bascule.db"))
             .args(["--listen", &format!("127.0.0.1:{}", self.api.get()), "--resync", "1s"])
