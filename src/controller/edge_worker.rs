@@ -38,7 +38,9 @@ impl Default for EdgeSettings {
             debounce: Debounce { quiet: Duration::from_millis(50), ceiling: Duration::from_secs(1) },
             resync: Duration::from_secs(10),
             retry_first: Duration::from_millis(250),
-            retry_max: Duration::from_secs(15),
+            // An edge that is back after an hour is configured as soon as one that is back after a minute; a try costs one
+            // refused connection.
+            retry_max: Duration::from_secs(2),
         }
     }
 }

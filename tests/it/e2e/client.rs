@@ -35,7 +35,7 @@ pub(super) async fn ask(client: &reqwest::Client, url: &str, host: &str) -> Resu
     let response = response.map_err(|error| format!("{error:?}"))?;
     let status = response.status();
     let body = response.text().await.map_err(|error| format!("{error:?}"))?;
-    if status.is_success() { Ok(Answer { body, again }) } else { Err(format!("answered {status}")) }
+    if status.is_success() { Ok(Answer { body, again }) } else { Err(format!("answered {status} `{body}`")) }
 }
 
 /// What a client saw.

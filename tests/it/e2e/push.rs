@@ -1,5 +1,6 @@
 //! `git push` of a backend, and how soon it answers.
 
+use bascule::store::{ApplyOutcome, Store};
 use tokio::time::Instant;
 
 use super::client::{Client, Seen};
@@ -60,6 +61,25 @@ async fn a_pushed_backend_is_served_at_once_from_a_watched_repository() {
         "watched: first request {took:?} after the push began; {requests} requests, {again} sent again, longest {longest:?}"
     );
     assert_eq!(seen.failures, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_changes_nothing_at_the_edge_is_served_without_a_push() {
+    let mut world = World::new().await;
+    let only = backend("api-dijon-1", 1, 1).await;
+    world.write_service("api", DOMAIN);
+    world.write_backend("api", &only);
+    let first = world.commit_and_push("Declare a service");
+    world.start();
+    let before = world.wait_for_revision(&first).await;
+    world.write("sites/thory.yaml", "name: thory\nsubnets: [127.0.2.0/24]\ntags: [bourgogne]\n");
+    let second = world.commit_and_push("Say where a site is");
+    let after = world.wait_for_revision(&second).await;
+    assert_eq!(before.edges[0].pushes, after.edges[0].pushes);
+    assert!(world.terminate().await);
+    let store = Store::open(&world.path("bascule.db")).expect("the state file opens");
+    let last = store.last_applied("ovh".parse().expect("a name")).await.expect("a read").expect("an apply");
+    assert_eq!((last.revision.as_str(), last.outcome), (second.as_str(), ApplyOutcome::Unchanged));
 }
 
 #[tokio::test(flavor = "multi_thread")]
