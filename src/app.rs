@@ -158,7 +158,7 @@ async fn recall(store: &Store, wires: &Wires) {
     };
     info!(revision = %info.id.short(), "serving the last good revision until the source is read");
     let served = Served { info, desired: Arc::new(desired) };
-    wires.source.send_replace(SourceState { served: Some(served), fetched_at: None, fault: None });
+    wires.source.send_replace(SourceState { served: Some(served), fetched_at: None, fault: None, refusal: None });
 }
 
 /// The view of this moment.
@@ -167,12 +167,12 @@ fn look(wires: &Wires) -> StatusDto {
     let observed = Arc::clone(&wires.observed.borrow());
     let plan = wires.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
     let edges = wires.reports.borrow().clone();
-    let SourceState { served, fetched_at, fault } = source;
+    let SourceState { served, fetched_at, fault, refusal } = source;
     view(&Inputs {
         now: now(),
         served: served.as_ref().map(|served| (&served.info, &*served.desired)),
         fetched_at,
-        source_fault: fault.as_ref(),
+        source_faults: [fault.as_ref(), refusal.as_ref()],
         observed: &observed,
         plan: plan.as_deref(),
         edges: &edges,

@@ -13,13 +13,16 @@ mod sample;
 mod schema;
 mod status;
 
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use self::logging::LogFormat;
 
+/// A word or flag that is not known. Not clap's own 2, which `plan --detailed-exitcode` has a meaning for.
+const EXIT_USAGE: u8 = 1;
 /// The inventory is invalid.
 const EXIT_INVALID: u8 = 3;
 /// `plan --detailed-exitcode`: something would change.
@@ -88,7 +91,16 @@ enum Format {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let Cli { log_format, log, command } = Cli::parse();
+    let Cli { log_format, log, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and the version come this way too, for stdout.
+        Err(usage) => {
+            let is_error = usage.use_stderr();
+            // Nobody is left to be told where the terminal is gone.
+            let _ = usage.print();
+            return if is_error { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
     if let Err(error) = logging::start(log_format, &log) {
         eprintln!("error: {error:#}");
         return ExitCode::FAILURE;
@@ -117,11 +129,13 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sample(args) => block_on(sample::execute(args)),
         Command::Healthcheck(args) => block_on(status::healthcheck(args)),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "bascule", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "bascule", &mut script);
+            print(&script)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Version => {
-            println!("bascule {}", env!("CARGO_PKG_VERSION"));
+            print(format!("bascule {}\n", env!("CARGO_PKG_VERSION")))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -129,6 +143,15 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
 
 fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Writes to stdout. A reader that has seen enough, such as `head`, is no fault; `println!` would panic.
+fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Colours on a terminal, unless `NO_COLOR` is set to anything (<https://no-color.org>).

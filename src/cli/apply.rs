@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::inputs;
+use super::{inputs, print};
 use crate::app::now;
 use crate::core::caddy::render;
 use crate::core::health::Observed;
@@ -34,11 +34,11 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         let digest = rendered.digest.short();
         let failure = match report.outcome {
             Outcome::Unchanged => {
-                println!("edge {name}: no changes, runs {digest}");
+                print(format!("edge {name}: no changes, runs {digest}\n"))?;
                 continue;
             }
             Outcome::Applied => {
-                println!("edge {name}: applied {digest} in {} ms", report.took.as_millis());
+                print(format!("edge {name}: applied {digest} in {} ms\n", report.took.as_millis()))?;
                 continue;
             }
             Outcome::Rejected { message, .. } => format!("Caddy rejected it and keeps what it had: {message}"),

@@ -3,29 +3,34 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
+use super::print;
 use crate::core::inventory::starter;
+
+/// The folder that `run` reads in a repository unless it is told otherwise.
+const FOLDER: &str = "inventory";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The folder: a new one, or your repository's root.
+    /// Your repository's root, or a new folder. The inventory is written to its folder `inventory`, where `run` reads it.
     #[arg(default_value = ".")]
     dir: PathBuf,
 }
 
 pub(super) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let Args { dir } = args;
+    let root = if dir.ends_with(FOLDER) { dir.clone() } else { dir.join(FOLDER) };
     let files = starter();
     // All or nothing: no file of yours is overwritten, and none is left half started.
-    let taken: Vec<_> = files.iter().map(|(path, _)| dir.join(path)).filter(|path| path.exists()).collect();
+    let taken: Vec<_> = files.iter().map(|(path, _)| root.join(path)).filter(|path| path.exists()).collect();
     if let Some(first) = taken.first() {
         bail!("`{}` is already there; nothing was written", first.display());
     }
     for (path, text) in files {
-        let path = dir.join(path);
+        let path = root.join(path);
         let folder = path.parent().context("a starter file is in a folder")?;
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
-        println!("{}", path.display());
+        print(format!("{}\n", path.display()))?;
     }
     eprintln!("Next: edit the addresses, then `bascule check {}`.", dir.display());
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::{EXIT_CHANGES, Format, inputs};
+use super::{EXIT_CHANGES, Format, inputs, print};
 use crate::core::caddy::{EdgeChange, diff, render};
 use crate::core::health::Observed;
 use crate::core::model::EdgeName;
@@ -50,25 +50,27 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         plans.push(EdgePlanDto { edge: edge.name.to_string(), digest: rendered.digest.to_string(), changes });
     }
     match format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&plans)?),
-        Format::Text => print_text(&plans),
+        Format::Json => print(serde_json::to_string_pretty(&plans)? + "\n")?,
+        Format::Text => print(text(&plans))?,
     }
     let is_change = plans.iter().any(|plan| !plan.changes.is_empty());
     Ok(if is_change && detailed_exitcode { ExitCode::from(EXIT_CHANGES) } else { ExitCode::SUCCESS })
 }
 
-fn print_text(plans: &[EdgePlanDto]) {
+fn text(plans: &[EdgePlanDto]) -> String {
+    let mut lines = Vec::new();
     for plan in plans {
         if plan.changes.is_empty() {
-            println!("edge {}: no changes", plan.edge);
+            lines.push(format!("edge {}: no changes", plan.edge));
             continue;
         }
-        println!("edge {}:", plan.edge);
+        lines.push(format!("edge {}:", plan.edge));
         for change in &plan.changes {
-            println!("  {change}");
+            lines.push(format!("  {change}"));
         }
     }
     let changes: usize = plans.iter().map(|plan| plan.changes.len()).sum();
     let edges = plans.iter().filter(|plan| !plan.changes.is_empty()).count();
-    println!("Plan: {changes} changes on {edges} of {} edges", plans.len());
+    lines.push(format!("Plan: {changes} changes on {edges} of {} edges\n", plans.len()));
+    lines.join("\n")
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::inputs;
+use super::{inputs, print};
 use crate::core::caddy::render;
 use crate::core::health::Observed;
 use crate::core::model::EdgeName;
@@ -25,6 +25,6 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("the inventory has several edges; name one with `--edge`");
     };
     let plan = plan(desired, &Observed::default(), None);
-    println!("{:#}", render(&plan.effective, edge).config);
+    print(format!("{:#}\n", render(&plan.effective, edge).config))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::print;
 use crate::core::inventory::schemas;
 
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,7 @@ pub(super) fn execute(args: Args) -> anyhow::Result<ExitCode> {
         if write {
             std::fs::create_dir_all(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
             std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
-            println!("{}", path.display());
+            print(format!("{}\n", path.display()))?;
             continue;
         }
         let found = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use super::{Format, is_colour_wanted};
+use super::{Format, is_colour_wanted, print};
 use crate::core::status::{Paint, StatusDto, text};
 
 const SERVER: &str = "http://127.0.0.1:7500";
@@ -34,12 +34,12 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let Args { server, format } = args;
     let body = get(&server, "/v1/status").await?;
     match format {
-        Format::Json => println!("{body}"),
+        Format::Json => print(body + "\n")?,
         Format::Text => {
             let status: StatusDto = serde_json::from_str(&body)
                 .with_context(|| format!("{server} does not answer like bascule {}", env!("CARGO_PKG_VERSION")))?;
             let paint = if is_colour_wanted() { Paint::Colour } else { Paint::Plain };
-            print!("{}", text(&status, paint));
+            print(text(&status, paint))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -48,7 +48,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 pub(super) async fn healthcheck(args: HealthArgs) -> anyhow::Result<ExitCode> {
     let HealthArgs { server, ready } = args;
     let path = if ready { "/readyz" } else { "/healthz" };
-    print!("{}", get(&server, path).await?);
+    print(get(&server, path).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -38,7 +38,9 @@ impl Default for EdgeSettings {
             debounce: Debounce { quiet: Duration::from_millis(50), ceiling: Duration::from_secs(1) },
             resync: Duration::from_secs(10),
             retry_first: Duration::from_millis(250),
-            retry_max: Duration::from_secs(15),
+            // An edge that is back after an hour is configured as soon as one that is back after a minute; a try costs one
+            // refused connection.
+            retry_max: Duration::from_secs(2),
         }
     }
 }
@@ -224,6 +226,7 @@ impl<A: Admin> EdgeWorker<A> {
         let Some(target) = target else { return };
         if trigger == Trigger::Plan && memory.failures == 0 && memory.is_served(&target) {
             debug!(edge = %self.edge.name, %digest, "plan changes nothing at this edge");
+            self.adopt(memory, &target).await;
             return;
         }
         if !memory.own.contains(&target.digest) {
@@ -236,6 +239,18 @@ impl<A: Admin> EdgeWorker<A> {
         let order = Order { rendered: &target.config, own: &memory.own };
         let report = apply(&self.admin, order, &ApplySettings::default(), self.clock).await;
         self.conclude(memory, &target, report, trigger).await;
+    }
+
+    /// A new revision renders to what the edge runs already: it is served from now on, and that is said.
+    async fn adopt(&self, memory: &mut Memory, target: &Arc<Target>) {
+        let Some(applied) = memory.report.applied.as_mut().filter(|applied| applied.revision != target.revision) else {
+            return;
+        };
+        applied.revision = target.revision.clone();
+        memory.last_good = Some(Arc::clone(target));
+        self.publish(memory);
+        let now = (self.clock)();
+        self.record_apply(target, crate::store::ApplyOutcome::Unchanged, Trigger::Plan, (now, now)).await;
     }
 
     /// Takes the result of a pass into memory, the log, the state file and the status, in this order of haste: what is
@@ -267,6 +282,7 @@ impl<A: Admin> EdgeWorker<A> {
             }
             _ => {}
         }
+        let is_news = memory.report.applied.as_ref().is_none_or(|applied| applied.revision != target.revision);
         match outcome {
             Outcome::Unchanged | Outcome::Applied => {
                 memory.failures = 0;
@@ -296,13 +312,13 @@ impl<A: Admin> EdgeWorker<A> {
             Outcome::Unverified { error } | Outcome::Failed { error } => self.failed(memory, chain(error), now),
         }
         self.publish(memory);
-        let is_routine = matches!(outcome, Outcome::Unchanged) && trigger == Trigger::Resync;
+        let is_routine = matches!(outcome, Outcome::Unchanged) && trigger == Trigger::Resync && !is_news;
         if *writes > 0 {
             info!(%edge, digest = %target.digest, revision = %target.revision, trigger = trigger.as_str(),
                 state = memory.report.state.as_str(), took_ms = report.took.as_millis(), "edge pass ended");
         }
         if !is_routine {
-            self.record_apply(target, &report, trigger, *began_at, now).await;
+            self.record_apply(target, store_outcome(outcome), trigger, (*began_at, now)).await;
         }
     }
 
@@ -339,10 +355,9 @@ impl<A: Admin> EdgeWorker<A> {
     async fn record_apply(
         &self,
         target: &Target,
-        report: &ApplyReport,
+        outcome: crate::store::ApplyOutcome,
         trigger: Trigger,
-        began: Timestamp,
-        now: Timestamp,
+        (started_at, finished_at): (Timestamp, Timestamp),
     ) {
         let row = Apply {
             edge: self.edge.name.clone(),
@@ -350,9 +365,9 @@ impl<A: Admin> EdgeWorker<A> {
             revision: target.revision.clone(),
             generation: target.generation,
             trigger: trigger.as_str().to_owned(),
-            outcome: store_outcome(&report.outcome),
-            started_at: began,
-            finished_at: now,
+            outcome,
+            started_at,
+            finished_at,
         };
         if let Err(error) = self.store.record_apply(row).await {
             warn!(edge = %self.edge.name, %error, "apply not written to the state file");

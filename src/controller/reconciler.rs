@@ -58,6 +58,8 @@ impl Reconciler {
                 changed = self.source.changed() => if changed.is_err() { break },
                 changed = self.observed.changed() => if changed.is_err() { break },
                 name = workers.ended() => {
+                    // Workers end at shutdown too, and may win this race.
+                    if shutdown.is_cancelled() { break }
                     error!(edge = ?name, "an edge worker ended by itself");
                     break;
                 }

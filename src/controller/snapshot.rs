@@ -13,8 +13,10 @@ pub struct SourceState {
     pub served: Option<Served>,
     /// When the source was last read with success.
     pub fetched_at: Option<Timestamp>,
-    /// What is wrong now.
+    /// Why the source cannot be read now.
     pub fault: Option<Fault>,
+    /// Why the newest revision is refused. It stays while the source cannot be read.
+    pub refusal: Option<Fault>,
 }
 
 /// A revision without errors.

@@ -93,10 +93,7 @@ impl Watcher {
         let Some(files) = files else {
             self.state.send_modify(|state| {
                 state.fetched_at = Some(now);
-                // The source can be read again; a fault of the newest revision itself stays.
-                if state.fault.as_ref().is_some_and(|fault| fault.scope == SOURCE) {
-                    state.fault = None;
-                }
+                state.fault = None;
             });
             return Some(info.id);
         };
@@ -143,7 +140,12 @@ impl Watcher {
             backends = backends.len(), edges = edges.len(), "revision accepted");
         let id = info.id.clone();
         let served = Served { info, desired: Arc::new(desired) };
-        self.state.send_replace(SourceState { served: Some(served), fetched_at: Some(now), fault: None });
+        self.state.send_replace(SourceState {
+            served: Some(served),
+            fetched_at: Some(now),
+            fault: None,
+            refusal: None,
+        });
         Some(id)
     }
 
@@ -162,7 +164,7 @@ impl Watcher {
         if let Err(error) = self.store.record_revision(info.clone(), files, outcome, now).await {
             warn!(%error, revision = %info.id, "revision not written to the state file");
         }
-        let fault = Fault {
+        let refusal = Fault {
             scope: INVENTORY,
             message: format!("revision {} is refused: {message}; the last good one stays", info.id.short()),
             since: now,
@@ -170,7 +172,8 @@ impl Watcher {
         };
         self.state.send_modify(|state| {
             state.fetched_at = Some(now);
-            state.fault = Some(fault);
+            state.fault = None;
+            state.refusal = Some(refusal);
         });
         Some(info.id)
     }
@@ -185,8 +188,7 @@ impl Watcher {
         let now = (self.clock)();
         self.state.send_modify(|state| {
             // A fault that goes on keeps the moment when it began.
-            let ongoing = state.fault.as_ref().filter(|fault| fault.scope == SOURCE);
-            let since = ongoing.map_or(now, |fault| fault.since);
+            let since = state.fault.as_ref().map_or(now, |fault| fault.since);
             state.fault = Some(Fault { scope: SOURCE, message, since, details: Vec::new() });
         });
     }

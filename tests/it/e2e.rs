@@ -1,7 +1,12 @@
 //! The whole program: the real binary, a real git repository, a real Caddy, real backends.
 
 mod client;
+mod commands;
 mod faults;
 mod kill9;
+mod program;
 mod push;
+mod secrets;
+mod talker;
+mod traffic;
 mod world;

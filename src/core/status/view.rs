@@ -17,8 +17,8 @@ pub struct Inputs<'a> {
     pub served: Option<(&'a RevisionInfo, &'a Desired)>,
     /// When the source was last read with success.
     pub fetched_at: Option<Timestamp>,
-    /// What is wrong with the source or with its newest revision.
-    pub source_fault: Option<&'a Fault>,
+    /// What is wrong with the source, and with its newest revision.
+    pub source_faults: [Option<&'a Fault>; 2],
     /// What probes say.
     pub observed: &'a Observed,
     /// The newest plan.
@@ -70,7 +70,7 @@ pub struct Applied {
 
 /// Makes the view.
 pub fn view(inputs: &Inputs<'_>) -> StatusDto {
-    let Inputs { now, served, fetched_at, source_fault: _, observed, plan, edges } = *inputs;
+    let Inputs { now, served, fetched_at, source_faults: _, observed, plan, edges } = *inputs;
     let desired = served.map(|(_, desired)| desired);
     let effective = plan.map(|plan| &plan.effective);
     let edge = |edge: &std::sync::Arc<Edge>| edge_dto(edge, edges.get(&edge.name));
@@ -101,7 +101,7 @@ fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
         details: details.to_vec(),
     };
     let mut faults = Vec::new();
-    if let Some(Fault { scope, message, since, details }) = inputs.source_fault {
+    for Fault { scope, message, since, details } in inputs.source_faults.into_iter().flatten() {
         faults.push(fault((*scope).to_owned(), message.clone(), *since, details));
     }
     for (name, report) in inputs.edges {

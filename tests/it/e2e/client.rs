@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{DOMAIN, PATIENCE};
+use crate::support::wait::wait_for;
 
 /// Time between two requests. They are sent on time, however long the ones before take (open loop).
 const PAUSE: Duration = Duration::from_millis(10);
@@ -34,7 +35,7 @@ pub(super) async fn ask(client: &reqwest::Client, url: &str, host: &str) -> Resu
     let response = response.map_err(|error| format!("{error:?}"))?;
     let status = response.status();
     let body = response.text().await.map_err(|error| format!("{error:?}"))?;
-    if status.is_success() { Ok(Answer { body, again }) } else { Err(format!("answered {status}")) }
+    if status.is_success() { Ok(Answer { body, again }) } else { Err(format!("answered {status} `{body}`")) }
 }
 
 /// What a client saw.
@@ -59,6 +60,12 @@ impl Client {
         let (stop, seen) = (CancellationToken::new(), Arc::new(Mutex::new(Seen::default())));
         let task = tokio::spawn(run(edge_port, stop.clone(), Arc::clone(&seen)));
         Self { stop, seen, task }
+    }
+
+    /// Waits until a backend has answered.
+    pub(super) async fn wait_for_answer_of(&self, name: &str) {
+        let has_answered = || self.seen.lock().unwrap_or_else(PoisonError::into_inner).first.contains_key(name);
+        wait_for(&format!("an answer of {name}"), PATIENCE, || std::future::ready(has_answered().then_some(()))).await;
     }
 
     pub(super) async fn stop(self) -> Seen {

@@ -1,6 +1,6 @@
 //! What goes wrong around the controller, and that the edge goes on.
 
-use bascule::core::status::EdgeState;
+use bascule::core::status::{EdgeState, StatusDto};
 use serde_json::json;
 
 use super::client::Client;
@@ -32,6 +32,15 @@ async fn a_bad_commit_is_refused_by_file_and_line_and_a_mended_one_clears_it() {
     assert_eq!(fault.scope, "inventory");
     assert_eq!(fault.details, ["backends/bad.yaml:3:7: error[unknown-site]: no site is named `dijno`"]);
     assert!(world.ask().await.is_ok());
+    let (succeeded, text) = world.status_text();
+    assert!(succeeded && text.contains("backends/bad.yaml:3:7: error[unknown-site]"), "{text}");
+
+    // A source that cannot be read for a while does not make anybody forget what is wrong with its newest revision.
+    std::fs::rename(world.path("remote.git"), world.path("away.git")).expect("the repository is moved");
+    let scopes = |status: &StatusDto| status.faults.iter().map(|fault| fault.scope.clone()).collect::<Vec<_>>();
+    world.wait_for("both faults", |status| scopes(status) == ["source", "inventory"]).await;
+    std::fs::rename(world.path("away.git"), world.path("remote.git")).expect("the repository is moved back");
+    world.wait_for("the first fault", |status| scopes(status) == ["inventory"]).await;
 
     world.remove("backends/bad.yaml");
     let mended = world.commit_and_push("Mend it");
@@ -161,7 +170,8 @@ async fn it_is_ready_once_it_serves_and_ends_on_sigterm() {
     assert_eq!(world.api("/readyz").await, Some(200));
     assert!(world.terminate().await, "SIGTERM is a success");
     for line in world.log().lines() {
-        serde_json::from_str::<serde_json::Value>(line).expect("every line of the log is JSON");
+        let line: serde_json::Value = serde_json::from_str(line).expect("every line of the log is JSON");
+        assert_ne!(line["level"], "ERROR", "{line}");
     }
     assert!(world.ask().await.is_ok(), "Caddy goes on");
 }

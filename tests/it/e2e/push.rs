@@ -1,9 +1,10 @@
 //! `git push` of a backend, and how soon it answers.
 
+use bascule::store::{ApplyOutcome, Store};
 use tokio::time::Instant;
 
 use super::client::{Client, Seen};
-use super::world::{DOMAIN, World, backend, crowd};
+use super::world::{DOMAIN, World, backend};
 use crate::support::http::HttpBackend;
 
 /// Services beside the one that is looked at.
@@ -17,17 +18,19 @@ async fn hundred_services() -> (World, Vec<HttpBackend>) {
     for backend in &backends {
         world.write_backend("api", backend);
     }
-    let crowd = crowd().await;
     for number in 0..OTHERS {
         let name = format!("other-{number}");
-        world.write_service(&name, &format!("{name}.acecinema.fr"));
+        // Probed rarely: what is looked at is a push, on two cores that everything here shares.
+        let health = "health: { path: /health, interval: 10s }";
+        let text = format!("name: {name}\ndomains: [{name}.acecinema.fr]\n{health}\n");
+        world.write(&format!("services/{name}.yaml"), &text);
         for (site, network) in [("dijon", 1), ("thory", 2)] {
-            let address = format!("addr: 127.0.{network}.{}\nport: {}", number + 100, crowd.port());
-            let text = format!("service: {name}\nname: {name}-{site}\nsite: {site}\n{address}\n");
-            world.write(&format!("backends/{name}-{site}.yaml"), &text);
+            let address = u8::try_from(number + 100).expect("a few services");
+            let other = backend(&format!("{name}-{site}"), network, address).await;
+            world.write_backend(&name, &other);
+            backends.push(other);
         }
     }
-    backends.push(crowd);
     (world, backends)
 }
 
@@ -40,7 +43,7 @@ async fn push_under_load(world: &World) -> (Seen, std::time::Duration) {
     let pushed = Instant::now();
     world.push();
     world.wait_for_revision(&id).await;
-    world.wait_for_answer("api-thory-2").await;
+    client.wait_for_answer_of("api-thory-2").await;
     let seen = client.stop().await;
     let first = seen.first["api-thory-2"];
     (seen, first.duration_since(pushed))
@@ -58,6 +61,25 @@ async fn a_pushed_backend_is_served_at_once_from_a_watched_repository() {
         "watched: first request {took:?} after the push began; {requests} requests, {again} sent again, longest {longest:?}"
     );
     assert_eq!(seen.failures, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_changes_nothing_at_the_edge_is_served_without_a_push() {
+    let mut world = World::new().await;
+    let only = backend("api-dijon-1", 1, 1).await;
+    world.write_service("api", DOMAIN);
+    world.write_backend("api", &only);
+    let first = world.commit_and_push("Declare a service");
+    world.start();
+    let before = world.wait_for_revision(&first).await;
+    world.write("sites/thory.yaml", "name: thory\nsubnets: [127.0.2.0/24]\ntags: [bourgogne]\n");
+    let second = world.commit_and_push("Say where a site is");
+    let after = world.wait_for_revision(&second).await;
+    assert_eq!(before.edges[0].pushes, after.edges[0].pushes);
+    assert!(world.terminate().await);
+    let store = Store::open(&world.path("bascule.db")).expect("the state file opens");
+    let last = store.last_applied("ovh".parse().expect("a name")).await.expect("a read").expect("an apply");
+    assert_eq!((last.revision.as_str(), last.outcome), (second.as_str(), ApplyOutcome::Unchanged));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -79,7 +79,10 @@ impl World {
     }
 
     pub(super) fn write_backend(&self, service: &str, backend: &HttpBackend) {
-        let (name, address) = (backend.name(), backend.address());
+        self.write_backend_at(service, backend.name(), backend.address());
+    }
+
+    pub(super) fn write_backend_at(&self, service: &str, name: &str, address: SocketAddr) {
         let site = if address.ip().to_string().starts_with("127.0.1.") { "dijon" } else { "thory" };
         let text = format!(
             "service: {service}\nname: {name}\nsite: {site}\naddr: {}\nport: {}\n",
@@ -117,9 +120,15 @@ impl World {
     }
 
     pub(super) fn start_on(&mut self, repository: &str, poll: &str) {
+        self.start_with(repository, poll, &["--log", "info,bascule=debug"]);
+    }
+
+    /// Starts the controller with more arguments.
+    pub(super) fn start_with(&mut self, repository: &str, poll: &str, arguments: &[&str]) {
         let log = File::options().create(true).append(true).open(self.path("bascule.log")).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_bascule"))
-            .args(["--log", "info,bascule=debug", "--log-format", "json", "run", "--repo", repository, "--poll", poll])
+            .args(["--log-format", "json", "run", "--repo", repository, "--poll", poll])
+            .args(arguments)
             .arg("--state")
             .arg(self.path("bascule.db"))
             .args(["--listen", &format!("127.0.0.1:{}", self.api.get()), "--resync", "1s"])
@@ -155,6 +164,15 @@ impl World {
         Some(serde_json::from_str(&body).expect("a status"))
     }
 
+    /// `bascule status`: whether it succeeds, and what it prints.
+    pub(super) fn status_text(&self) -> (bool, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_bascule"))
+            .args(["status", "--server", &format!("http://127.0.0.1:{}", self.api.get())])
+            .output()
+            .expect("bascule runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     pub(super) async fn api(&self, path: &str) -> Option<u16> {
         let url = format!("http://127.0.0.1:{}{path}", self.api.get());
         Some(self.client.get(url).send().await.ok()?.status().as_u16())
@@ -170,8 +188,9 @@ impl World {
             let is_served = status.revision.as_ref().is_some_and(|revision| revision.id == id);
             let edge = status.edges.first();
             let is_applied = edge.is_some_and(|edge| {
-                edge.applied.as_ref().map(|applied| &applied.digest) == edge.rendered.as_ref()
-                    && edge.rendered.is_some()
+                edge.applied
+                    .as_ref()
+                    .is_some_and(|applied| applied.revision == id && Some(&applied.digest) == edge.rendered.as_ref())
             });
             is_served && is_applied
         };
@@ -224,9 +243,4 @@ fn git(folder: &Path, args: &[&str]) -> String {
 /// A backend at a site, by its number there.
 pub(super) async fn backend(name: &str, site: u8, number: u8) -> HttpBackend {
     HttpBackend::start_on(name, Ipv4Addr::new(127, 0, site, number)).await
-}
-
-/// One backend that answers at every loopback address: for services that only have to be there.
-pub(super) async fn crowd() -> HttpBackend {
-    HttpBackend::start_on("crowd", Ipv4Addr::UNSPECIFIED).await
 }

@@ -1,0 +1,247 @@
+//! Every command that is not `run`: what it prints, where, and how it exits.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::program::{bascule, program};
+use crate::support::caddy::Caddy;
+use crate::support::port::ReservedPort;
+
+/// A folder with the starter inventory in `inventory`.
+fn started() -> TempDir {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let ran = bascule(folder.path(), &["init"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    folder
+}
+
+fn write(folder: &TempDir, path: &str, text: &str) {
+    std::fs::write(folder.path().join(path), text).expect("a file is written");
+}
+
+/// Breaks the starter at one place.
+fn misspell_a_site(folder: &TempDir) {
+    write(
+        folder,
+        "inventory/backends/www-dijon-1.yaml",
+        "name: www-dijon-1\nservice: www\nsite: dijno\naddr: 10.200.1.23\nport: 8080\n",
+    );
+}
+
+#[test]
+fn a_starter_is_clean_and_is_not_overwritten() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let ran = bascule(folder.path(), &["init", "mine"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for path in ran.stdout.lines() {
+        assert!(path.starts_with("mine/inventory/"), "`run` looks for the inventory in `inventory`, not at {path}");
+        assert!(folder.path().join(path).is_file(), "{path}");
+    }
+    let checked = bascule(folder.path(), &["check", "mine"]).succeeded();
+    assert!(checked.starts_with("no errors and no warnings in "), "{checked}");
+
+    let site = folder.path().join("mine/inventory/sites/dijon.yaml");
+    std::fs::write(&site, "mine").expect("a file is written");
+    std::fs::remove_file(folder.path().join("mine/inventory/edges/local.yaml")).expect("a file is removed");
+    let again = bascule(folder.path(), &["init", "mine"]);
+    assert_eq!((again.code, again.stdout.as_str()), (Some(1), ""));
+    assert!(again.stderr.contains("is already there; nothing was written"), "{}", again.stderr);
+    assert_eq!(std::fs::read_to_string(site).expect("a file"), "mine");
+    assert!(!folder.path().join("mine/inventory/edges/local.yaml").exists(), "something was written");
+}
+
+#[test]
+fn check_tells_people_and_programs_what_is_wrong() {
+    let folder = started();
+    for path in [".", "inventory"] {
+        bascule(folder.path(), &["check", path]).succeeded();
+        assert_eq!(bascule(folder.path(), &["check", path, "--format", "json"]).succeeded(), "[]\n");
+    }
+    misspell_a_site(&folder);
+    let ran = bascule(folder.path(), &["check"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), ""), "{}", ran.stdout);
+    for part in [
+        "error[unknown-site]",
+        "inventory/backends/www-dijon-1.yaml:3:7",
+        "site: dijno",
+        "did you mean `dijon`?",
+        "1 error",
+    ] {
+        assert!(ran.stdout.contains(part), "no {part} in:\n{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains('\u{1b}'), "colours are for terminals");
+
+    let ran = bascule(folder.path(), &["check", "--format", "json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), ""));
+    let diagnostics: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let errors: Vec<_> =
+        diagnostics.as_array().expect("an array").iter().filter(|it| it["severity"] == "error").collect();
+    assert_eq!(errors.len(), 1, "{diagnostics}");
+    assert_eq!(
+        (&errors[0]["code"], &errors[0]["file"], &errors[0]["line"], &errors[0]["column"]),
+        (&"unknown-site".into(), &"inventory/backends/www-dijon-1.yaml".into(), &3.into(), &7.into())
+    );
+}
+
+#[test]
+fn a_folder_without_an_inventory_is_said() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    for (path, why) in [(".", "no inventory in `.`"), ("nowhere", "`nowhere` is not a folder")] {
+        let ran = bascule(folder.path(), &["check", path]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+        assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains(why), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn render_is_the_same_every_time_and_names_the_edges_there_are() {
+    let folder = started();
+    let first = bascule(folder.path(), &["render", "--edge", "local"]).succeeded();
+    assert_eq!(first, bascule(folder.path(), &["render", "inventory"]).succeeded(), "the only edge need not be named");
+    let config: Value = serde_json::from_str(&first).expect("JSON");
+    assert_eq!(config["apps"]["http"]["servers"]["bascule-http"]["listen"], serde_json::json!([":8080"]));
+
+    let ran = bascule(folder.path(), &["render", "--edge", "lcoal"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("no edge is named `lcoal`; there is local"), "{}", ran.stderr);
+
+    write(
+        &folder,
+        "inventory/edges/other.yaml",
+        "name: other\nadmin: http://127.0.0.1:2020\nlisten: [\":8081\"]\ntls: { mode: \"off\" }\n",
+    );
+    let ran = bascule(folder.path(), &["render"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("name one with `--edge`"), "{}", ran.stderr);
+
+    misspell_a_site(&folder);
+    for command in ["render", "plan", "apply"] {
+        let ran = bascule(folder.path(), &[command, "--edge", "local"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{command}");
+        assert!(ran.stderr.contains("www-dijon-1.yaml:3:7"), "{command}: {}", ran.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_shows_what_apply_then_does() {
+    let (caddy, port, folder) = (Caddy::start().await, ReservedPort::take(), started());
+    let edge = format!(
+        "name: local\nadmin: {}\nlisten: [\"127.0.0.1:{}\"]\ntls: {{ mode: \"off\" }}\n",
+        caddy.address(),
+        port.get()
+    );
+    write(&folder, "inventory/edges/local.yaml", &edge);
+    let run = |args: &[&str]| bascule(folder.path(), args);
+    let plan = run(&["plan"]).succeeded();
+    assert!(plan.contains("+ service www -> 10.200.1.23:8080, 10.200.2.23:8080"), "{plan}");
+    let detailed = run(&["plan", "--detailed-exitcode"]);
+    assert_eq!((detailed.code, &detailed.stdout, detailed.stderr.as_str()), (Some(2), &plan, ""));
+    assert_eq!(caddy.access().config().await, Value::Null, "a plan writes nothing");
+    let json: Value = serde_json::from_str(&run(&["plan", "--format", "json"]).succeeded()).expect("JSON");
+    assert_eq!(json[0]["edge"], "local");
+    assert!(json[0]["changes"].as_array().is_some_and(|changes| !changes.is_empty()), "{json}");
+
+    let applied = run(&["apply", "--edge", "local"]).succeeded();
+    assert!(applied.starts_with("edge local: applied "), "{applied}");
+    let nothing = run(&["plan", "--detailed-exitcode"]).succeeded();
+    assert_eq!(nothing, "edge local: no changes\nPlan: 0 changes on 0 of 1 edges\n");
+    let again = run(&["apply"]).succeeded();
+    assert!(again.starts_with("edge local: no changes"), "{again}");
+    let rendered: Value = serde_json::from_str(&run(&["render"]).succeeded()).expect("JSON");
+    assert_eq!(caddy.access().config().await["apps"], rendered["apps"]);
+
+    drop(caddy);
+    for command in ["plan", "apply"] {
+        let ran = run(&[command]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{command}");
+        assert!(ran.stderr.contains("edge local"), "{command}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn schemas_that_were_edited_are_told() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let run = |args: &[&str]| bascule(folder.path(), args);
+    assert_eq!(run(&["schema", "--check"]).code, Some(1), "nothing is there yet");
+    assert_eq!(run(&["schema", "--write"]).succeeded().lines().count(), 4);
+    run(&["schema", "--check"]).succeeded();
+    let path = folder.path().join("schemas/site.json");
+    let text = std::fs::read_to_string(&path).expect("a schema");
+    assert_eq!(
+        text,
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/site.json")).expect("a schema")
+    );
+    std::fs::write(&path, text + " ").expect("a file is written");
+    let ran = run(&["schema", "--check"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("schemas/site.json differs; mend it with `bascule schema --write"), "{}", ran.stderr);
+    assert_eq!(run(&["schema"]).code, Some(1), "either one or the other");
+}
+
+#[test]
+fn a_controller_that_is_not_there_is_said() {
+    let port = ReservedPort::take();
+    let server = format!("http://127.0.0.1:{}", port.get());
+    for command in ["status", "healthcheck"] {
+        let ran = bascule(Path::new("/"), &[command, "--server", &server]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{command}");
+        assert!(ran.stderr.contains(&format!("no controller answers at {server}")), "{command}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_mistyped_is_never_taken_for_changes() {
+    let run = |args: &[&str]| bascule(Path::new("/"), args);
+    for args in [
+        &["plan", "--detailed-exitcodes"][..],
+        &["paln"],
+        &[],
+        &["run", "--listen", "here"],
+        &["--log", "a=b=c", "version"],
+    ] {
+        let ran = run(args);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{args:?}");
+        assert!(!ran.stderr.is_empty(), "{args:?}");
+    }
+    let version = format!("bascule {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&["version"]).succeeded(), version);
+    assert_eq!(run(&["--version"]).succeeded(), version);
+    assert!(run(&["--help"]).succeeded().contains("\n  healthcheck "));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(run(&["completions", shell]).succeeded().contains("healthcheck"), "{shell}");
+    }
+}
+
+#[test]
+fn every_setting_of_run_is_a_variable_too() {
+    let help = bascule(Path::new("/"), &["run", "--help"]).succeeded();
+    let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+    let mut settings = 0;
+    for flag in
+        flags.filter_map(|line| line.split([' ', '=']).next()).filter(|flag| *flag != "help" && *flag != "version")
+    {
+        let variable = format!("[env: BASCULE_{}=", flag.to_uppercase().replace('-', "_"));
+        assert!(help.contains(&variable), "--{flag} has no variable:\n{help}");
+        settings += 1;
+    }
+    assert!(settings >= 10, "only {settings} settings were found:\n{help}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_fault() {
+    let folder = started();
+    let path = folder.path();
+    for args in [&["render"][..], &["completions", "bash"], &["run", "--help"]] {
+        let mut child =
+            program(path).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bascule starts");
+        drop(child.stdout.take());
+        let status = child.wait().expect("bascule ends");
+        let mut stderr = String::new();
+        child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
+        assert_eq!((status.code(), stderr.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
