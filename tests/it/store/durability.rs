@@ -18,7 +18,6 @@ const REVISIONS_EACH: u32 = 6;
 const LIFE_MAX: Duration = Duration::from_millis(250);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "runs in a process of its own, for the test below"]
 async fn writer() {
     let Some(state) = state_of_child() else { return };
     let store = Store::open(&state).expect("opens");
