@@ -44,6 +44,9 @@ fn a_starter_is_clean_and_is_not_overwritten() {
     let checked = bascule(folder.path(), &["check", "mine"]).succeeded();
     assert!(checked.starts_with("no errors and no warnings in "), "{checked}");
 
+    let ran = bascule(folder.path(), &["init", "inventory"]);
+    assert!(ran.stdout.contains("\ninventory/sites/dijon.yaml\n"), "the folder itself may be named: {}", ran.stdout);
+
     let site = folder.path().join("mine/inventory/sites/dijon.yaml");
     std::fs::write(&site, "mine").expect("a file is written");
     std::fs::remove_file(folder.path().join("mine/inventory/edges/local.yaml")).expect("a file is removed");

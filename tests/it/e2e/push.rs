@@ -70,7 +70,9 @@ async fn a_commit_that_changes_nothing_at_the_edge_is_served_without_a_push() {
     world.write_service("api", DOMAIN);
     world.write_backend("api", &only);
     let first = world.commit_and_push("Declare a service");
-    world.start();
+    let repository = world.path("remote.git").display().to_string();
+    // No look at the edge in between: it is the commit that is taken.
+    world.start_with(&repository, "30s", &["--resync", "1h"]);
     let before = world.wait_for_revision(&first).await;
     world.write("sites/thory.yaml", "name: thory\nsubnets: [127.0.2.0/24]\ntags: [bourgogne]\n");
     let second = world.commit_and_push("Say where a site is");

@@ -64,9 +64,9 @@ async fn assert_kept(mut world: World, forge: &Forge, repository: &str, argument
     world.start_with(repository, "1s", &[&["--log", "trace"], arguments].concat());
     let status = world.wait_for("the fault", |status| !status.faults.is_empty()).await;
     assert_eq!(status.faults[0].scope, "source");
-    assert!(status.faults[0].message.contains("refuses the credentials"), "{:?}", status.faults);
+    assert!(status.faults[0].message.contains("refused access"), "{:?}", status.faults);
     let (_, text) = world.status_text();
-    assert!(text.contains("refuses the credentials"), "{text}");
+    assert!(text.contains("refused access"), "{text}");
     assert!(world.terminate().await);
     assert_eq!(forge.credentials().first().map(String::as_str), Some(format!("ops:{SECRET}").as_str()));
     let encoded = BASE64_STANDARD.encode(format!("ops:{SECRET}"));

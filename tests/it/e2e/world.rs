@@ -120,7 +120,7 @@ impl World {
     }
 
     pub(super) fn start_on(&mut self, repository: &str, poll: &str) {
-        self.start_with(repository, poll, &["--log", "info,bascule=debug"]);
+        self.start_with(repository, poll, &["--log", "info,bascule=debug", "--resync", "1s"]);
     }
 
     /// Starts the controller with more arguments.
@@ -131,7 +131,7 @@ impl World {
             .args(arguments)
             .arg("--state")
             .arg(self.path("bascule.db"))
-            .args(["--listen", &format!("127.0.0.1:{}", self.api.get()), "--resync", "1s"])
+            .args(["--listen", &format!("127.0.0.1:{}", self.api.get())])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
