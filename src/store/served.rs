@@ -9,9 +9,9 @@ use rusqlite::{Connection, Row, params};
 use super::column::Json;
 use super::{Store, StoreError, health, meta};
 use crate::core::health::Verdict;
-use crate::core::inventory::{BackendState, Desired, Origin};
+use crate::core::inventory::{BackendState, Desired, Origin, Site};
 use crate::core::model::{BackendName, Hostname, PathPrefix, Revision, ServiceName, SiteName};
-use crate::core::routing::{Member, Plan, Role};
+use crate::core::routing::{EffectiveService, Member, Plan, Role};
 
 /// Where the revision stands that the rows are of.
 const REVISION: &str = "served_revision";
@@ -105,14 +105,11 @@ impl Store {
 impl Served {
     /// The rows of a plan.
     pub fn of(desired: &Desired, plan: &Plan) -> Self {
-        let site = |site: &Arc<_>| {
-            let crate::core::inventory::Site { name, subnets, .. } = &**site;
-            ServedSite { name: name.clone(), subnets: subnets.clone() }
-        };
+        let site = |site: &Arc<Site>| ServedSite { name: site.name.clone(), subnets: site.subnets.clone() };
         let effective = plan.effective.services.values();
         let mut backends: Vec<_> = effective.clone().flat_map(|it| it.members.iter().map(ServedBackend::of)).collect();
         backends.sort_by(|a, b| a.name.cmp(&b.name));
-        let service = |it: &Arc<crate::core::routing::EffectiveService>| ServedService {
+        let service = |it: &Arc<EffectiveService>| ServedService {
             name: it.service.name.clone(),
             domains: it.service.domains.clone(),
             paths: it.service.paths.clone(),

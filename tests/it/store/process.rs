@@ -23,7 +23,7 @@ pub(super) fn say(line: &str) {
     write!(out, "\n> {line}\n").and_then(|()| out.flush()).expect("the parent listens");
 }
 
-/// A process that runs one test, which does nothing in an ordinary run. It is killed when this is dropped.
+/// A process that runs one test. It is killed when this is dropped.
 pub(super) struct Process {
     child: Child,
     lines: Receiver<String>,
@@ -78,19 +78,26 @@ impl Drop for Process {
     }
 }
 
+/// The other process of the test below; by itself, what that other process relies on.
 #[tokio::test]
-async fn holder() {
-    let Some(state) = state_of_child() else { return };
-    let _store = Store::open(&state).expect("opens");
-    say("open");
-    // Until it is killed, or the parent is gone.
-    std::io::stdin().read_line(&mut String::new()).expect("reads");
+async fn the_lock_file_names_its_holder() {
+    let scratch = Scratch::new();
+    let state = state_of_child();
+    let _store = Store::open(state.as_ref().unwrap_or(&scratch.path())).expect("opens");
+    if state.is_some() {
+        say("open");
+        // Until it is killed, or the parent is gone.
+        std::io::stdin().read_line(&mut String::new()).expect("reads");
+    } else {
+        let holder = std::fs::read_to_string(scratch.folder().join("bascule.db.lock")).expect("a lock file");
+        assert_eq!(holder.trim(), std::process::id().to_string());
+    }
 }
 
 #[tokio::test]
 async fn a_second_process_is_refused_until_the_first_is_gone() {
     let scratch = Scratch::new();
-    let process = Process::start("store::process::holder", &scratch.path());
+    let process = Process::start("store::process::the_lock_file_names_its_holder", &scratch.path());
     assert_eq!(process.hear(Duration::from_secs(30)).as_deref(), Some("open"));
 
     let link = scratch.folder().join("link.db");
