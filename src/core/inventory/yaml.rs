@@ -19,3 +19,6 @@ const DEPTH_MAX: usize = 32;
 /// What all anchors and aliases of one file may stand for, in nodes (a long text counts as one more for each 32 bytes).
 /// An inventory that shares a few settings needs tens; nine levels of ten aliases would need a thousand million.
 const ALIAS_NODES_MAX: usize = 10_000;
+
+/// Faults after which reading stops: more than are shown, so that a file of nothing but faults costs no more than others.
+const FAULTS_MAX: usize = 200;

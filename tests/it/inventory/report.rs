@@ -29,6 +29,7 @@ fn text_shows_lines_places_and_cures() {
 fn colours_only_when_asked_for() {
     let mut files = faulty();
     files.insert("services/evil.yaml", &b"name: \"\\e[31mred\"\ndomains: [\x1b[31m]\n"[..]);
+    files.insert("services/hint.yaml", &b"name: hint\ndomains: \"\\e[31mred\"\n"[..]);
     let loaded = load_files(&files);
     let plain = report::text(&loaded.diagnostics, &files, "", Style::Plain);
     assert!(!plain.contains('\u{1b}'), "an inventory can send escapes to a terminal:\n{plain:?}");

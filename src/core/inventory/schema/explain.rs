@@ -73,7 +73,7 @@ fn explain(root: &Value, error: &ValidationError<'_>) -> Vec<Flaw> {
     }
     let one = match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            return unexpected.iter().map(|key| unknown_key(schema, pointer, key)).collect();
+            return unexpected.iter().take(FLAWS_MAX).map(|key| unknown_key(schema, pointer, key)).collect();
         }
         ValidationErrorKind::Required { property } => {
             missing_key(schema, pointer, property.as_str().unwrap_or_default())

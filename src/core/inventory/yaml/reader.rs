@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
-use super::{ALIAS_NODES_MAX, Content, DEPTH_MAX, Entry, Lines, Node, scalar};
+use super::{ALIAS_NODES_MAX, Content, DEPTH_MAX, Entry, FAULTS_MAX, Lines, Node, scalar};
 use crate::core::model::Place;
 
 /// Something in a YAML text that an inventory must not have.
@@ -58,6 +58,9 @@ pub(in crate::core::inventory) fn read(text: &str) -> Stream {
         if let Err(fault) = outcome {
             reader.stream.faults.push(*fault);
             reader.stream.is_cut = true;
+        }
+        reader.stream.is_cut |= reader.stream.faults.len() >= FAULTS_MAX;
+        if reader.stream.is_cut {
             break;
         }
     }
