@@ -35,6 +35,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("server-name-wildcard", "The name that backends' certificates must carry is a wildcard."),
     ("service-without-backends", "No backend belongs to a service."),
     ("single-site", "All backends of a service that take traffic are at one site."),
+    ("size-limit", "A document has too many values."),
     ("timeout-over-interval", "A probe may take longer than the time between two probes."),
     ("tls-contradiction", "An edge's listeners and its TLS mode contradict each other."),
     ("tls-email", "An ACME account address is missing, or has no use."),

@@ -22,3 +22,7 @@ const ALIAS_NODES_MAX: usize = 10_000;
 
 /// Faults after which reading stops: more than are shown, so that a file of nothing but faults costs no more than others.
 const FAULTS_MAX: usize = 200;
+
+/// Values in one document. A site, a service or an edge has tens, and a service with thousands of host names thousands; a
+/// file of 4 MB can have two million, each many times its text in memory.
+const DOCUMENT_NODES_MAX: usize = 20_000;

@@ -63,3 +63,14 @@ fn the_summary_counts() {
     assert!(text.starts_with("error[no-inventory]: no site, service, backend or edge is declared here\n"), "{text}");
     assert!(text.contains("= help: an inventory is YAML files"), "{text}");
 }
+
+#[test]
+fn a_long_line_is_named_and_not_shown() {
+    let mut files = faulty();
+    let long = format!("name: long\nsubnets: [10.9.0.0/16]\ntags: [{}B]\n", "a, ".repeat(2000));
+    files.insert("sites/long.yaml", long.into_bytes());
+    let loaded = load_files(&files);
+    let text = report::text(&loaded.diagnostics, &files, "", Style::Plain);
+    assert!(text.contains("--> sites/long.yaml:3:6008"), "{text}");
+    assert!(!text.contains("a, a, a"), "{text}");
+}

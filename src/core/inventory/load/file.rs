@@ -6,7 +6,7 @@ use crate::core::inventory::Kind;
 use crate::core::inventory::documents::{Broken, Documents};
 use crate::core::inventory::finding::{Declared, DocumentId, Spot};
 use crate::core::inventory::schema::{Compiled, Flaw, flaws};
-use crate::core::inventory::yaml::{self, Content, Document, Fault, Lines, Node};
+use crate::core::inventory::yaml::{self, Document, Fault, Lines, Node};
 use crate::core::model::{Diagnostic, Place, Related, ServiceName, Severity};
 
 /// Most diagnostics of one file. Past a hundred nobody reads them one by one, and a file of nothing but faults must not
@@ -41,8 +41,7 @@ impl Reading<'_> {
             }
         };
         let stream = yaml::read(text);
-        let is_empty = stream.faults.is_empty() && stream.documents.iter().all(is_nothing);
-        if is_empty {
+        if stream.faults.is_empty() && stream.documents.is_empty() {
             self.report("empty-file", Severity::Warning, None, "this file declares nothing".to_owned());
             self.hint("write a document into it, or remove it");
         }
@@ -53,9 +52,12 @@ impl Reading<'_> {
             remember_names(&mut self.documents.broken, self.source.kind, text);
         }
         for (index, document) in stream.documents.iter().enumerate() {
-            if !is_nothing(document) {
-                self.document(index, document);
+            if self.found.len() > FILE_DIAGNOSTICS_MAX {
+                // Nobody knows what the rest declares.
+                self.documents.broken.remember(self.source.kind, None, None);
+                break;
             }
+            self.document(index, document);
         }
         self.shorten();
     }
@@ -193,10 +195,6 @@ fn refusal_of<T: DeserializeOwned>(value: &Value) -> Option<Flaw> {
     };
     let pointer: String = error.path().iter().map(token).collect();
     Some(Flaw::value("bad-value", &pointer, error.inner().to_string()))
-}
-
-fn is_nothing(document: &Document) -> bool {
-    document.is_whole && document.root.content == Content::Null
 }
 
 /// Remembers what a text that is not YAML seems to declare: lines that begin with `name:` or `service:`.

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use saphyr_parser::{Marker, Span};
 
 use crate::core::model::Place;
@@ -11,6 +13,7 @@ pub(in crate::core::inventory) struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
     is_ascii: bool,
+    walked: Cell<Walked>,
 }
 
 impl<'t> Lines<'t> {
@@ -20,7 +23,12 @@ impl<'t> Lines<'t> {
         let ends_line =
             |&(at, byte): &(usize, &u8)| *byte == b'\n' || (*byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
         let ends = bytes.iter().enumerate().filter(ends_line).map(|(at, _)| at + 1);
-        Self { text, starts: std::iter::once(0).chain(ends).collect(), is_ascii: text.is_ascii() }
+        Self {
+            text,
+            starts: std::iter::once(0).chain(ends).collect(),
+            is_ascii: text.is_ascii(),
+            walked: Cell::default(),
+        }
     }
 
     /// The place of a range of parser positions.
@@ -57,12 +65,40 @@ impl<'t> Lines<'t> {
         let start = self.starts[line - 1];
         let end = self.starts.get(line).copied().unwrap_or(self.text.len());
         let text = &self.text[start..end];
-        let within = if self.is_ascii {
-            at.col().min(text.len())
+        let (column, within) = if self.is_ascii {
+            let column = at.col().min(text.len());
+            (column, column)
         } else {
-            text.char_indices().nth(at.col()).map_or(text.len(), |(offset, _)| offset)
+            self.walk(line, text, at.col())
         };
-        let column = if within == text.len() { text[..within].chars().count() } else { at.col() };
         (line, column + 1, start + within)
     }
+
+    /// The column, at most the length of the line, and its offset in the line. Walks from where the last walk ended:
+    /// events come nearly in order, and a line may have a million characters.
+    fn walk(&self, line: usize, text: &str, wanted: usize) -> (usize, usize) {
+        let last = self.walked.get();
+        let (mut column, mut offset) = if last.line == line { (last.column, last.offset) } else { (0, 0) };
+        if column <= wanted {
+            for character in text[offset..].chars().take(wanted - column) {
+                column += 1;
+                offset += character.len_utf8();
+            }
+        } else {
+            for character in text[..offset].chars().rev().take(column - wanted) {
+                column -= 1;
+                offset -= character.len_utf8();
+            }
+        }
+        self.walked.set(Walked { line, column, offset });
+        (column, offset)
+    }
+}
+
+/// Where a walk along a line ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct Walked {
+    line: usize,
+    column: usize,
+    offset: usize,
 }

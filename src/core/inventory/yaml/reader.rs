@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
-use super::{ALIAS_NODES_MAX, Content, DEPTH_MAX, Entry, FAULTS_MAX, Lines, Node, scalar};
+use super::{ALIAS_NODES_MAX, Content, DEPTH_MAX, DOCUMENT_NODES_MAX, Entry, FAULTS_MAX, Lines, Node, scalar};
 use crate::core::model::Place;
 
 /// Something in a YAML text that an inventory must not have.
@@ -32,7 +32,7 @@ pub(in crate::core::inventory) struct Document {
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(in crate::core::inventory) struct Stream {
-    /// Its documents, up to where reading had to stop.
+    /// Its documents that are not empty, up to where reading had to stop.
     pub(in crate::core::inventory) documents: Vec<Document>,
     /// All that is wrong, in order.
     pub(in crate::core::inventory) faults: Vec<Fault>,
@@ -74,6 +74,7 @@ struct Reader<'t> {
     /// Finished nodes that aliases may repeat, by the parser's anchor number.
     anchors: BTreeMap<usize, Node>,
     alias_nodes: usize,
+    document_nodes: usize,
     document_is_whole: bool,
 }
 
@@ -107,6 +108,7 @@ impl<'t> Reader<'t> {
             open: Vec::new(),
             anchors: BTreeMap::new(),
             alias_nodes: 0,
+            document_nodes: 0,
             document_is_whole: true,
         }
     }
@@ -118,6 +120,7 @@ impl<'t> Reader<'t> {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
             Event::DocumentStart(_) => {
                 self.anchors.clear();
+                self.document_nodes = 0;
                 self.document_is_whole = true;
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -167,6 +170,16 @@ impl<'t> Reader<'t> {
 
     /// Keeps a node for its aliases, then hands it to what holds it.
     fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Box<Fault>> {
+        self.document_nodes += 1;
+        if self.document_nodes > DOCUMENT_NODES_MAX {
+            return Err(Box::new(Fault {
+                code: "size-limit",
+                place: node.place,
+                message: format!("more than {DOCUMENT_NODES_MAX} values in one document"),
+                hint: "a document declares one thing; split it",
+                related: None,
+            }));
+        }
         if anchor != 0 {
             self.charge(&node, node.place)?;
             self.anchors.insert(anchor, node.clone());
@@ -177,7 +190,10 @@ impl<'t> Reader<'t> {
 
     fn deliver(&mut self, node: Node) {
         let Some(open) = self.open.last_mut() else {
-            self.stream.documents.push(Document { root: node, is_whole: self.document_is_whole });
+            // A document of nothing declares nothing: what follows a last `---`.
+            if node.content != Content::Null || !self.document_is_whole {
+                self.stream.documents.push(Document { root: node, is_whole: self.document_is_whole });
+            }
             return;
         };
         let Inside::Map { entries, keys, key } = &mut open.inside else {
