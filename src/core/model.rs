@@ -6,18 +6,18 @@ mod duration;
 mod file_set;
 mod hostname;
 mod name;
+mod path;
 mod revision;
 mod text;
 mod time;
 
-pub use self::address::{
-    AdminAddress, CADDY_ADMIN_PORT, Email, HTTP_PORT, HTTPS_PORT, Listener, PathPrefix, Port, RequestPath, Scheme,
-};
+pub use self::address::{AdminAddress, CADDY_ADMIN_PORT, Email, HTTP_PORT, HTTPS_PORT, Listener, Port, Scheme};
 pub use self::diagnostic::{Diagnostic, Place, Related, Severity};
 pub use self::duration::TimeSpan;
 pub use self::file_set::{FileSet, Limits};
 pub use self::hostname::Hostname;
 pub use self::name::{BackendName, EdgeName, ServiceName, SiteName, Tag};
+pub use self::path::{PathPrefix, RequestPath};
 pub use self::revision::{Digest, Generation, Revision, RevisionInfo};
 pub use self::text::TextError;
 pub(crate) use self::text::text_type;

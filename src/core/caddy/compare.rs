@@ -72,7 +72,8 @@ fn without_admin(config: &Value) -> Value {
     }
 }
 
-fn same_value(left: &Value, right: &Value) -> bool {
+/// [`same`] for a part of a configuration, where `admin` is a key like any other.
+pub(super) fn same_value(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Object(left), Value::Object(right)) => {
             left.len() == right.len()

@@ -1,10 +1,11 @@
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::service_of_route_id;
+use super::{compare, service_of_route_id};
 
 /// One way in which an edge would change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -80,42 +81,55 @@ impl fmt::Display for EdgeChange {
 }
 
 /// What differs between what an edge runs and what it should run, in words of the inventory. Empty exactly when the two are
-/// the same but for the `admin` section and the order of keys.
+/// the same as [`compare::same`] sees it: `admin`, the order of keys and the spelling of numbers do not count.
 pub fn diff(actual: &Value, rendered: &Value) -> Vec<EdgeChange> {
+    if compare::same(actual, rendered) {
+        return Vec::new();
+    }
     let (before, after) = (Parts::of(actual), Parts::of(rendered));
     let mut changes = Vec::new();
     if before.is_empty() && !after.is_empty() {
         changes.push(EdgeChange::FromNothing);
     }
     for name in union(&before.servers, &after.servers) {
-        let server = || name.clone();
+        let server = || (*name).to_owned();
         match (before.servers.get(name), after.servers.get(name)) {
             (Some(_), None) if !name.starts_with("bascule-") => {
                 changes.push(EdgeChange::ForeignServerRemoved { server: server() });
             }
-            (before, after) if before != after => changes.push(EdgeChange::ServerChanged { server: server() }),
-            _ => {}
+            (Some(before), Some(after)) if before.same(after) => {}
+            _ => changes.push(EdgeChange::ServerChanged { server: server() }),
         }
     }
     for part in union(&before.others, &after.others) {
-        if before.others.get(part) != after.others.get(part) {
+        if !same_entry(before.others.get(part), after.others.get(part)) {
             changes.push(EdgeChange::PartChanged { part: part.clone() });
         }
     }
     for service in union(&before.services, &after.services) {
-        let name = || service.clone();
+        let name = || (*service).to_owned();
         match (before.services.get(service), after.services.get(service)) {
-            (None, Some(route)) => changes.push(EdgeChange::ServiceAdded { service: name(), upstreams: dials(route) }),
+            (None, Some(route)) => {
+                changes.push(EdgeChange::ServiceAdded { service: name(), upstreams: dials(route.json) });
+            }
             (Some(_), None) => changes.push(EdgeChange::ServiceRemoved { service: name() }),
-            (Some(before), Some(after)) if before != after => changes.extend(of_service(service, before, after)),
-            _ => {}
+            (Some(before), Some(after)) => changes.extend(of_service(service, *before, *after)),
+            (None, None) => {}
         }
+    }
+    if changes.is_empty() {
+        // Such as an empty object in place of nothing: no words of the inventory, and yet another configuration.
+        changes.push(EdgeChange::PartChanged { part: "apps".to_owned() });
     }
     changes
 }
 
-fn of_service(service: &str, before: &Value, after: &Value) -> Vec<EdgeChange> {
-    let (old, new) = (dials(before), dials(after));
+fn of_service(service: &str, before: Route<'_>, after: Route<'_>) -> Vec<EdgeChange> {
+    // The server is part of it: a service that moves between listeners changes.
+    if before.server == after.server && compare::same_value(before.json, after.json) {
+        return Vec::new();
+    }
+    let (old, new) = (dials(before.json), dials(after.json));
     let (old_set, new_set): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
     let mut changes: Vec<_> = new_set
         .difference(&old_set)
@@ -126,7 +140,9 @@ fn of_service(service: &str, before: &Value, after: &Value) -> Vec<EdgeChange> {
             .difference(&new_set)
             .map(|dial| EdgeChange::UpstreamRemoved { service: service.to_owned(), upstream: (*dial).clone() }),
     );
-    if changes.is_empty() || without_upstreams(before) != without_upstreams(after) {
+    let is_else_same = before.server == after.server
+        && compare::same_value(&without_upstreams(before.json), &without_upstreams(after.json));
+    if changes.is_empty() || !is_else_same {
         changes.push(EdgeChange::ServiceChanged { service: service.to_owned() });
     }
     changes
@@ -134,64 +150,116 @@ fn of_service(service: &str, before: &Value, after: &Value) -> Vec<EdgeChange> {
 
 /// A configuration taken apart: services by name, servers without their service routes, and everything else by path.
 #[derive(Default)]
-struct Parts {
-    services: BTreeMap<String, Value>,
-    servers: BTreeMap<String, Value>,
-    others: BTreeMap<String, Value>,
+struct Parts<'c> {
+    services: BTreeMap<&'c str, Route<'c>>,
+    servers: BTreeMap<&'c str, Server<'c>>,
+    others: BTreeMap<String, &'c Value>,
 }
 
-impl Parts {
-    fn of(config: &Value) -> Self {
+/// A service's route and the server that it stands in.
+#[derive(Clone, Copy)]
+struct Route<'c> {
+    server: &'c str,
+    json: &'c Value,
+}
+
+/// A server without its service routes.
+#[derive(Default)]
+struct Server<'c> {
+    settings: BTreeMap<&'c str, &'c Value>,
+    /// The routes that no service has.
+    routes: Vec<&'c Value>,
+    /// All routes in their order: the service's name, or none for one of `routes`.
+    order: Vec<Option<&'c str>>,
+}
+
+impl<'c> Server<'c> {
+    /// True where both serve alike, but for services that come, go or change: routes that stay must stay in their order,
+    /// since a catch-all before a service takes all of its requests.
+    fn same(&self, other: &Self) -> bool {
+        let theirs: BTreeSet<&str> = other.order.iter().copied().flatten().collect();
+        let both = self.order.iter().copied().flatten().filter(|name| theirs.contains(name)).collect();
+        self.settings.len() == other.settings.len()
+            && self.settings.iter().all(|(key, value)| same_entry(Some(value), other.settings.get(key)))
+            && self.routes.len() == other.routes.len()
+            && self.routes.iter().zip(&other.routes).all(|(mine, theirs)| compare::same_value(mine, theirs))
+            && self.order_of(&both) == other.order_of(&both)
+    }
+
+    /// The order of these services' routes and of those that no service has.
+    fn order_of(&self, services: &BTreeSet<&str>) -> Vec<Option<&'c str>> {
+        self.order.iter().copied().filter(|it| it.is_none_or(|name| services.contains(name))).collect()
+    }
+}
+
+impl<'c> Parts<'c> {
+    fn of(config: &'c Value) -> Self {
         let mut parts = Self::default();
         let Some(config) = config.as_object() else { return parts };
         for (key, value) in config {
             match (key.as_str(), value) {
                 ("admin", _) => {}
                 ("apps", Value::Object(apps)) => parts.take_apps(apps),
-                _ => {
-                    parts.others.insert(key.clone(), value.clone());
-                }
+                _ => _ = parts.others.insert(key.clone(), value),
             }
         }
         parts
     }
 
-    fn take_apps(&mut self, apps: &Map<String, Value>) {
+    fn take_apps(&mut self, apps: &'c Map<String, Value>) {
         for (key, app) in apps {
             let Some(http) = app.as_object().filter(|_| key == "http") else {
-                self.others.insert(format!("apps.{key}"), app.clone());
+                self.others.insert(format!("apps.{key}"), app);
                 continue;
             };
             for (key, value) in http {
                 match (key.as_str(), value) {
                     ("servers", Value::Object(servers)) => {
                         for (name, server) in servers {
-                            let rest = self.take_routes(name, server);
-                            self.servers.insert(name.clone(), rest);
+                            let server = self.take_server(name, server);
+                            self.servers.insert(name, server);
                         }
                     }
-                    _ => {
-                        self.others.insert(format!("apps.http.{key}"), value.clone());
-                    }
+                    _ => _ = self.others.insert(format!("apps.http.{key}"), value),
                 }
             }
         }
     }
 
     /// Takes the services' routes out of a server; what is left is returned.
-    fn take_routes(&mut self, name: &str, server: &Value) -> Value {
-        let mut rest = server.clone();
-        if let Some(routes) = rest.get_mut("routes").and_then(Value::as_array_mut) {
-            routes.retain(|route| {
-                let id = route.get("@id").and_then(Value::as_str);
-                let Some(service) = id.and_then(service_of_route_id) else { return true };
-                // The server's name is part of it: a service that moves between listeners changes.
-                let mut route = route.clone();
-                route["server"] = Value::from(name);
-                self.services.insert(service.to_owned(), route).is_some()
-            });
+    fn take_server(&mut self, name: &'c str, json: &'c Value) -> Server<'c> {
+        let mut server = Server::default();
+        let Some(entries) = json.as_object() else {
+            server.settings.insert("", json);
+            return server;
+        };
+        for (key, value) in entries {
+            match (key.as_str(), value) {
+                ("routes", Value::Array(routes)) => {
+                    for route in routes {
+                        let service = self.take_route(name, route);
+                        if service.is_none() {
+                            server.routes.push(route);
+                        }
+                        server.order.push(service);
+                    }
+                }
+                (key, value) => _ = server.settings.insert(key, value),
+            }
         }
-        rest
+        server
+    }
+
+    /// The service that a route is of. A second route of one service is nobody's.
+    fn take_route(&mut self, server: &'c str, json: &'c Value) -> Option<&'c str> {
+        let service = service_of_route_id(json.get("@id")?.as_str()?)?;
+        match self.services.entry(service) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(free) => {
+                free.insert(Route { server, json });
+                Some(service)
+            }
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -200,8 +268,16 @@ impl Parts {
     }
 }
 
-fn union<'a, V>(a: &'a BTreeMap<String, V>, b: &'a BTreeMap<String, V>) -> BTreeSet<&'a String> {
+fn union<'a, K: Ord, V>(a: &'a BTreeMap<K, V>, b: &'a BTreeMap<K, V>) -> BTreeSet<&'a K> {
     a.keys().chain(b.keys()).collect()
+}
+
+fn same_entry(a: Option<&&Value>, b: Option<&&Value>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => compare::same_value(a, b),
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 fn dials(route: &Value) -> Vec<String> {

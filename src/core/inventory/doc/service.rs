@@ -18,8 +18,8 @@ pub struct ServiceDoc {
     /// Host names that clients ask for. A leading `*` stands for exactly one label. An exact name wins over a wildcard.
     #[schemars(length(min = 1))]
     pub domains: Vec<Hostname>,
-    /// Path prefixes that this service answers under its domains; `/api` is `/api` and everything below it. The longest
-    /// prefix wins. Default: everything.
+    /// Path prefixes that this service answers under its domains; `/api` is `/api` and everything below it, in upper or
+    /// lower case. The longest prefix wins. Default: everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<PathPrefix>,
     /// How its backends are probed. Default: TCP connections to the backend's port.

@@ -1,0 +1,7 @@
+//! See `src/core/caddy.rs`.
+
+mod diff;
+mod exclusive;
+mod matchers;
+mod real_caddy;
+mod rendered;

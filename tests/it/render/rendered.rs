@@ -1,0 +1,206 @@
+//! What is rendered, case by case, and that a real Caddy takes it.
+
+use std::collections::BTreeSet;
+
+use bascule::core::caddy::{Rendered, compare, render};
+use bascule::core::health::Verdict;
+use bascule::core::inventory::BackendState;
+use bascule::core::model::FileSet;
+use bascule::core::routing::Effective;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::real_caddy::RealCaddy;
+use crate::support::inventory::{PLAIN_EDGE, Texts, desired, desired_of, observed, set_state};
+
+/// An inventory with one edge, and the backends of it that are down.
+#[derive(Debug)]
+struct Case {
+    name: &'static str,
+    texts: Texts<'static>,
+    down: &'static [&'static str],
+}
+
+const SERVICE: &str = "name: www\ndomains: [www.acecinema.fr]\nhealth: {path: /health, interval: 5s, timeout: 1s}\n";
+const BACKENDS: &str = "{service: www, name: www-dijon-1, site: dijon, addr: 127.1.0.23, port: 8080}\n---\n\
+                        {service: www, name: www-thory-1, site: thory, addr: 127.2.0.23, port: 8080}\n";
+const MINIMAL: Texts<'static> = Texts { edges: PLAIN_EDGE, services: SERVICE, backends: BACKENDS };
+
+const CASES: &[Case] = &[
+    Case { name: "plain_http", texts: MINIMAL, down: &[] },
+    Case {
+        name: "acme_with_redirects",
+        texts: Texts {
+            edges: "name: ovh\nadmin: http://127.0.0.1:2019\nlisten: [':443', ':80']\n\
+                    tls: {mode: acme, email: ops@acecinema.fr}\n",
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
+        name: "internal_on_odd_ports",
+        texts: Texts {
+            edges: "name: ovh\nadmin: http://127.0.0.1:2019\n\
+                    listen: ['127.0.0.1:8443', 'http://:8081', 'https://[::1]:8444']\ntls: {mode: internal}\n",
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
+        name: "weights",
+        texts: Texts {
+            backends: "{service: www, name: www-dijon-1, site: dijon, addr: 127.1.0.23, port: 8080, weight: 3}\n---\n\
+                       {service: www, name: www-thory-1, site: thory, addr: 127.2.0.23, port: 8080}\n---\n\
+                       {service: www, name: www-thory-2, site: thory, addr: 127.2.0.24, port: 8080, weight: 2}\n",
+            ..MINIMAL
+        },
+        down: &["www-thory-1"],
+    },
+    Case {
+        name: "https_upstreams",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr, acecinema.fr]\n\
+                       health: {path: '/health?full=1', interval: 2s, timeout: 500ms, rise: 1, fall: 2, expect: {status: [204]}}\n\
+                       upstream: {protocol: https, server_name: inner.acecinema.fr, verify: false}\n\
+                       timeouts: {dial: 250ms, response: 30s, stream_close: 1h}\n",
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
+        name: "tcp_probe",
+        texts: Texts { services: "name: www\ndomains: [www.acecinema.fr]\nhealth: {type: tcp}\n", ..MINIMAL },
+        down: &[],
+    },
+    Case { name: "all_down", texts: MINIMAL, down: &["www-dijon-1", "www-thory-1"] },
+    Case {
+        name: "drained",
+        texts: Texts {
+            backends: "{service: www, name: www-dijon-1, site: dijon, addr: 127.1.0.23, port: 8080}\n---\n\
+                       {service: www, name: www-thory-1, site: thory, addr: 127.2.0.23, port: 8080, state: drain}\n---\n\
+                       {service: www, name: www-thory-2, site: thory, addr: 127.2.0.24, port: 8080, state: disabled}\n",
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
+        name: "paths_and_wildcards",
+        texts: Texts {
+            services: "{name: any, domains: ['*.acecinema.fr'], health: {type: tcp}}\n---\n\
+                       {name: api, domains: [www.acecinema.fr], paths: [/api], health: {type: tcp}}\n---\n\
+                       {name: api-two, domains: [www.acecinema.fr], paths: [/api/v2], health: {type: tcp}}\n---\n\
+                       {name: www, domains: [www.acecinema.fr, acecinema.fr], health: {type: tcp}}\n",
+            backends: "{service: any, name: any-1, site: dijon, addr: 127.1.0.1, port: 8080}\n---\n\
+                       {service: api, name: api-1, site: dijon, addr: 127.1.0.2, port: 8080}\n---\n\
+                       {service: api-two, name: api-two-1, site: dijon, addr: 127.1.0.3, port: 8080}\n---\n\
+                       {service: www, name: www-1, site: dijon, addr: 127.1.0.4, port: 8080}\n",
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
+        name: "ipv6",
+        texts: Texts {
+            edges: "name: ovh\nadmin: 'http://[::1]:2019'\nlisten: ['http://[::1]:8080']\ntls: {mode: off}\n",
+            services: "name: www\ndomains: [www.acecinema.fr]\nhealth: {type: tcp}\n",
+            backends: "{service: www, name: www-dijon-1, site: dijon, addr: 'fd00:1::23', port: 8080}\n---\n\
+                       {service: www, name: www-thory-1, site: thory, addr: 'fd00:2:0:0::23', port: 8080}\n",
+        },
+        down: &[],
+    },
+];
+
+fn render_files(files: &FileSet, down: &[&str]) -> Rendered {
+    let desired = desired_of(files);
+    let verdict = |name: &str| if down.contains(&name) { Verdict::Down } else { Verdict::Up };
+    let effective = Effective::merge(&desired, &observed(&desired, verdict));
+    render(&effective, desired.edges.values().next().expect("an edge"))
+}
+
+fn rendered(case: &Case) -> Rendered {
+    render_files(&crate::support::inventory::files(case.texts), case.down)
+}
+
+/// A service that its owner took out as a whole, which only the reader refuses.
+fn nothing_in_service() -> Rendered {
+    let mut desired = desired(MINIMAL);
+    set_state(&mut desired, "www-dijon-1", BackendState::Drain);
+    set_state(&mut desired, "www-thory-1", BackendState::Disabled);
+    let effective = Effective::merge(&desired, &observed(&desired, |_| Verdict::Up));
+    render(&effective, desired.edges.values().next().expect("an edge"))
+}
+
+#[test]
+fn rendered_configurations_are_as_reviewed() {
+    let names: BTreeSet<_> = CASES.iter().map(|case| case.name).collect();
+    assert_eq!(names.len(), CASES.len(), "each case has its own snapshot");
+    for case in CASES {
+        insta::assert_json_snapshot!(case.name, rendered(case).config);
+    }
+    insta::assert_json_snapshot!("nothing_in_service", nothing_in_service().config);
+}
+
+/// A real Caddy provisions every one of them, and gives back the same configuration.
+#[tokio::test]
+async fn a_real_caddy_takes_every_rendered_configuration() {
+    let caddy = RealCaddy::start().await;
+    for case in CASES {
+        caddy.load(case.name, rendered(case).config).await;
+    }
+    caddy.load("nothing_in_service", nothing_in_service().config).await;
+}
+
+#[test]
+fn the_digest_is_that_of_the_comparison() {
+    for case in CASES {
+        let Rendered { config, bytes, digest, .. } = rendered(case);
+        assert_eq!(compare::canonical_bytes(&config), bytes, "{}", case.name);
+        assert_eq!(compare::digest(&config), digest, "{}", case.name);
+        assert_eq!(compare::digest(&compare::with_admin_of(&config, &json!({"admin": {"listen": ":1"}}))), digest);
+    }
+}
+
+/// The documents of an inventory, by folder.
+fn documents(texts: Texts<'_>) -> Vec<(&'static str, String)> {
+    let folders = [("edges", texts.edges), ("services", texts.services), ("backends", texts.backends)];
+    let split = |(folder, text): (&'static str, &str)| {
+        text.split("---\n").map(|text| (folder, text.to_owned())).collect::<Vec<_>>()
+    };
+    folders.into_iter().flat_map(split).collect()
+}
+
+proptest! {
+    /// Where a document stands in the repository is nobody's business: names decide on every order.
+    #[test]
+    fn the_order_of_files_changes_no_byte(
+        (case, order) in prop::sample::select(CASES.iter().collect::<Vec<_>>()).prop_flat_map(|case| {
+            let documents = documents(case.texts);
+            (Just(case), Just(documents).prop_shuffle())
+        })
+    ) {
+        let mut files = crate::support::inventory::files(Texts { edges: "", services: "", backends: "" });
+        for folder in ["edges", "services", "backends"] {
+            files.insert(format!("{folder}/all.yaml"), order.iter().filter(|(it, _)| *it == folder)
+                .map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("---\n").into_bytes());
+        }
+        prop_assert_eq!(render_files(&files, case.down), rendered(case));
+        for (number, (folder, text)) in order.iter().enumerate() {
+            files.insert(format!("{folder}/all.yaml"), b"# moved\n".to_vec());
+            files.insert(format!("{folder}/{number:02}/it.yaml"), text.clone().into_bytes());
+        }
+        prop_assert_eq!(render_files(&files, case.down), rendered(case));
+    }
+}
+
+/// The words of desired state are enough to make a digest differ: nothing that is served is left out of it.
+#[test]
+fn every_change_of_what_is_served_changes_the_digest() {
+    let digests: BTreeSet<_> = CASES.iter().map(|case| rendered(case).digest).collect();
+    assert_eq!(digests.len(), CASES.len());
+    let desired = desired(MINIMAL);
+    let edge = desired.edges.values().next().expect("an edge");
+    let by = |verdict| render(&Effective::merge(&desired, &observed(&desired, |_| verdict)), edge).digest;
+    // Unknown is served like up: a start of the controller is no reason to reload.
+    assert_eq!(by(Verdict::Unknown), by(Verdict::Up));
+    assert_ne!(by(Verdict::Down), by(Verdict::Up));
+}

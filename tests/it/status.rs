@@ -1,0 +1,180 @@
+//! See `src/core/status.rs`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bascule::core::health::{
+    Availability, BackendHealth, Failure, Hour, HourCount, LastSample, Observed, Outcome, Verdict,
+};
+use bascule::core::inventory::BackendState;
+use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
+use bascule::core::routing::plan;
+use bascule::core::status::{Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, StatusDto, text, view};
+
+use crate::support::inventory::{Texts, desired, set_state};
+
+const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
+
+fn ago(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_millis(NOW.unix_millis() - seconds * 1000)
+}
+
+const TEXTS: Texts<'static> = Texts {
+    edges: "{name: ovh, admin: 'http://127.0.0.1:2019', listen: [':443'], tls: {mode: internal}}\n---\n\
+            {name: spare, admin: unix//run/caddy/admin.sock, listen: [':8080'], tls: {mode: 'off'}}\n---\n\
+            {name: zurich, admin: 'http://127.0.0.2:2019', listen: [':443'], tls: {mode: internal}}\n",
+    services: "{name: api, domains: [api.acecinema.fr], health: {type: tcp}}\n---\n\
+               {name: docs, domains: [docs.acecinema.fr, '*.docs.acecinema.fr'], health: {type: tcp}}\n---\n\
+               {name: idle, domains: [idle.acecinema.fr], health: {type: tcp}}\n---\n\
+               {name: www, domains: [www.acecinema.fr], health: {path: /health}}\n",
+    backends: "{service: api, name: api-dijon-1, site: dijon, addr: 127.1.0.1, port: 80}\n---\n\
+               {service: api, name: api-thory-1, site: thory, addr: 'fd00:2::1', port: 80}\n---\n\
+               {service: docs, name: docs-dijon-1, site: dijon, addr: 127.1.0.2, port: 80}\n---\n\
+               {service: docs, name: docs-thory-1, site: thory, addr: 127.2.0.2, port: 80}\n---\n\
+               {service: idle, name: idle-dijon-1, site: dijon, addr: 127.1.0.3, port: 80}\n---\n\
+               {service: idle, name: idle-thory-1, site: thory, addr: 127.2.0.3, port: 80, state: disabled}\n---\n\
+               {service: www, name: www-dijon-1, site: dijon, addr: 127.1.0.4, port: 8080, weight: 3}\n---\n\
+               {service: www, name: www-thory-1, site: thory, addr: 127.2.0.4, port: 8080}\n",
+};
+
+fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
+    let hours = vec![HourCount { hour: Hour::from(NOW), passes: 999, fails: 1 }];
+    BackendHealth {
+        verdict,
+        since: Some(ago(seconds)),
+        passes: 12,
+        fails: 0,
+        last: Some(LastSample { at: ago(2), latency: Duration::from_micros(1_250), outcome }),
+        availability: Availability::from_hours(hours),
+    }
+}
+
+fn observed() -> Observed {
+    let refused = Outcome::Fail(Failure::Connect("connection refused".to_owned()));
+    let all = [
+        ("api-dijon-1", health(Verdict::Down, 90, refused.clone())),
+        ("api-thory-1", health(Verdict::Down, 9_000, Outcome::Fail(Failure::Timeout))),
+        ("docs-dijon-1", health(Verdict::Up, 600_000, Outcome::Pass)),
+        ("docs-thory-1", health(Verdict::Down, 600, Outcome::Fail(Failure::Status(503)))),
+        ("idle-dijon-1", health(Verdict::Down, 30, refused)),
+        ("www-dijon-1", health(Verdict::Up, 0, Outcome::Pass)),
+    ];
+    let backends = all.into_iter().map(|(name, health)| (name.parse().expect("a name"), health)).collect();
+    Observed { generation: Generation(41), backends }
+}
+
+fn reports() -> BTreeMap<EdgeName, EdgeReport> {
+    let (digest, revision) = (Digest::of(b"one"), Revision::new("fedcba9876543210"));
+    let applied = Some(Applied { digest: digest.clone(), revision, at: ago(3) });
+    let in_sync = EdgeReport {
+        state: EdgeState::InSync,
+        rendered: Some(digest),
+        applied: applied.clone(),
+        fault: None,
+        pushes: 4,
+        drifts: 1,
+    };
+    let stalled = EdgeReport {
+        state: EdgeState::Stalled,
+        rendered: Some(Digest::of(b"two")),
+        applied,
+        fault: Some(("Caddy refuses the configuration: loading module".to_owned(), ago(200_000))),
+        pushes: 9,
+        drifts: 0,
+    };
+    [("ovh", in_sync), ("zurich", stalled)].map(|(name, report)| (name.parse().expect("a name"), report)).into()
+}
+
+fn whole() -> StatusDto {
+    let (mut desired, observed, edges) = (desired(TEXTS), observed(), reports());
+    set_state(&mut desired, "idle-dijon-1", BackendState::Drain);
+    let plan = plan(&desired, &observed, None);
+    let info = RevisionInfo {
+        id: Revision::new("0123456789abcdef0123456789abcdef01234567"),
+        author: "Jeanne Dupont".to_owned(),
+        subject: "drain idle".to_owned(),
+        committed_at: ago(3_600),
+    };
+    let fault = Fault {
+        scope: "inventory",
+        message: "revision 89abcdef0123 is refused: 1 error; the last good one is served".to_owned(),
+        since: ago(150),
+        details: vec!["services/www.yaml:2:1: error[unknown-key]: unknown key `domain`".to_owned()],
+    };
+    view(&Inputs {
+        now: NOW,
+        served: Some((&info, &desired)),
+        fetched_at: Some(ago(5)),
+        source_fault: Some(&fault),
+        observed: &observed,
+        plan: Some(&plan),
+        edges: &edges,
+    })
+}
+
+fn empty() -> StatusDto {
+    let (observed, edges) = (Observed::default(), BTreeMap::new());
+    view(&Inputs {
+        now: NOW,
+        served: None,
+        fetched_at: None,
+        source_fault: None,
+        observed: &observed,
+        plan: None,
+        edges: &edges,
+    })
+}
+
+fn without_version(status: &StatusDto) -> StatusDto {
+    StatusDto { version: "0.0.0".to_owned(), ..status.clone() }
+}
+
+#[test]
+fn people_see_what_is_wrong_first() {
+    insta::assert_snapshot!("text", text(&whole(), Paint::Plain));
+    insta::assert_snapshot!("text_before_the_first_revision", text(&empty(), Paint::Plain));
+}
+
+#[test]
+fn programs_see_every_field() {
+    insta::assert_json_snapshot!("json", without_version(&whole()));
+    assert_eq!(whole().version, env!("CARGO_PKG_VERSION"));
+    for status in [whole(), empty()] {
+        let json = serde_json::to_string(&status).expect("a status is JSON");
+        assert_eq!(serde_json::from_str::<StatusDto>(&json).expect("it reads its own answer"), status);
+    }
+}
+
+/// Colours are added and nothing else: columns stay where they are.
+#[test]
+fn colours_change_no_letter() {
+    let painted = text(&whole(), Paint::Colour);
+    let mut plain = painted.clone();
+    for code in ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"] {
+        assert!(painted.contains(code), "{code:?} is used");
+        plain = plain.replace(code, "");
+    }
+    assert_eq!(plain, text(&whole(), Paint::Plain));
+}
+
+#[test]
+fn ready_is_a_revision_and_every_edge_tried() {
+    assert!(!empty().ready);
+    assert!(!whole().ready, "`spare` was not tried yet");
+    let desired = desired(TEXTS);
+    let info =
+        RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
+    let mut edges = reports();
+    edges.insert("spare".parse().expect("a name"), EdgeReport { state: EdgeState::Retrying, ..EdgeReport::default() });
+    let observed = Observed::default();
+    let inputs = Inputs {
+        now: NOW,
+        served: Some((&info, &desired)),
+        fetched_at: None,
+        source_fault: None,
+        observed: &observed,
+        plan: None,
+        edges: &edges,
+    };
+    assert!(view(&inputs).ready);
+}
