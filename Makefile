@@ -30,7 +30,7 @@ fmt:
 
 ## bench: what planning and probing cost.
 bench:
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench scale --bench prober
 
 ## schemas: write schemas/ anew from the types.
 schemas:

@@ -32,12 +32,19 @@ pub enum Hold {
     },
 }
 
+impl Hold {
+    /// What is refused and what happens instead, without the name of what it is about.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::AllDown { backends, .. } => format!("all {backends} backends are down; all of them are tried"),
+        }
+    }
+}
+
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AllDown { service, backends } => {
-                write!(f, "service {service}: all {backends} backends are down; all of them are tried")
-            }
+            Self::AllDown { service, .. } => write!(f, "service {service}: {}", self.reason()),
         }
     }
 }

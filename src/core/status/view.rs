@@ -114,7 +114,7 @@ fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
         let backends = inputs.plan.and_then(|plan| plan.effective.services.get(service));
         let downs = backends.into_iter().flat_map(|service| &service.members);
         let since = downs.filter_map(|member| inputs.observed.backends.get(&member.backend.name)?.since).max();
-        faults.push(fault(format!("service {service}"), hold.to_string(), since.unwrap_or(now), &[]));
+        faults.push(fault(format!("service {service}"), hold.reason(), since.unwrap_or(now), &[]));
     }
     faults
 }

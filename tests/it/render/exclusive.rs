@@ -140,7 +140,7 @@ async fn a_real_caddy_agrees() {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
     let mut runner = TestRunner::deterministic();
     let mut answered = 0;
-    for _ in 0..6 {
+    for _ in 0..20 {
         let services = services().new_tree(&mut runner).expect("a set of services").current();
         caddy.load_answering(config(&services)).await;
         for host in HOSTS_ASKED {
