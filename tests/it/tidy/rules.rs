@@ -71,9 +71,6 @@ const NET: &[&str] =
 /// Texts that stand nowhere: finished code, exceptions with a reason (`#[expect(…, reason = …)]`), tests that run.
 const NOWHERE: &[&str] = &["todo!", "unimplemented!", "#[allow(", "#![allow(", "#[ignore"];
 
-/// Tests that run in a process of their own, which another test starts by name and kills: by themselves they do nothing.
-const STARTED_BY_NAME: &[&str] = &["tests/it/store/durability.rs", "tests/it/store/process.rs"];
-
 /// Longest source file. A file that grows past it is two files.
 pub(super) const LINES_MAX: usize = 400;
 
@@ -82,8 +79,7 @@ pub(super) fn faults(path: &str, text: &str) -> Vec<String> {
     let code = without_text(text);
     let mut faults = Vec::new();
     for (number, line) in (1..).zip(code.lines()) {
-        let is_started = STARTED_BY_NAME.contains(&path);
-        let banned = NOWHERE.iter().filter(|word| line.contains(**word) && !(is_started && **word == "#[ignore"));
+        let banned = NOWHERE.iter().filter(|word| line.contains(**word));
         faults.extend(
             banned.map(|word| {
                 format!("{path}:{number}: `{word}`: finished code, exceptions with a reason, tests that run")
