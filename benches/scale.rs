@@ -36,8 +36,9 @@ fn measure(services: usize) {
     let (again, after) = median(|| plan(&desired, &some_down, Some(&before.effective)));
     let edge = desired.edges.values().next().expect("an edge");
     let (rendering, rendered) = median(|| render(&after.effective, edge));
-    let actual = render(&before.effective, edge).config;
-    let (comparing, changes) = median(|| diff(&actual, &rendered.config));
+    let actual = render(&before.effective, edge).config();
+    let wanted = rendered.config();
+    let (comparing, changes) = median(|| diff(&actual, &wanted));
     assert!(!changes.is_empty());
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
     println!(

@@ -8,6 +8,7 @@ mod edge_worker;
 mod observer;
 mod reconciler;
 mod snapshot;
+mod target;
 mod watcher;
 
 pub use self::debounce::Debounce;

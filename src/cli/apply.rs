@@ -28,7 +28,8 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     for edge in inputs::edges(desired, edge.as_ref())? {
         let admin = CaddyAdmin::new(edge.admin.clone(), AdminSettings::default())?;
         let rendered = render(&plan.effective, edge);
-        let order = Order { rendered: &rendered.config, own: &[] };
+        let config = rendered.config();
+        let order = Order { rendered: &config, own: &[] };
         let report = apply(&admin, order, &ApplySettings::default(), now).await;
         let name = &edge.name;
         let digest = rendered.digest.short();

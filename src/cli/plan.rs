@@ -46,7 +46,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         let admin = CaddyAdmin::new(edge.admin.clone(), AdminSettings::default())?;
         let actual = admin.read().await.with_context(|| format!("edge {}", edge.name))?;
         let rendered = render(&plan.effective, edge);
-        let changes = diff(&actual.config, &rendered.config);
+        let changes = diff(&actual.config, &rendered.config());
         plans.push(EdgePlanDto { edge: edge.name.to_string(), digest: rendered.digest.to_string(), changes });
     }
     match format {

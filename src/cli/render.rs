@@ -25,6 +25,6 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("the inventory has several edges; name one with `--edge`");
     };
     let plan = plan(desired, &Observed::default(), None);
-    print(format!("{:#}\n", render(&plan.effective, edge).config))?;
+    print(format!("{:#}\n", render(&plan.effective, edge).config()))?;
     Ok(ExitCode::SUCCESS)
 }

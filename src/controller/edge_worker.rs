@@ -2,18 +2,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::debounce::Debounce;
+use super::target::Target;
 use super::watcher::chain;
 use super::{Clock, EdgeReports, PlanSnapshot};
 use crate::core::caddy::{Rendered, Standing, render};
 use crate::core::inventory::Edge;
-use crate::core::model::{Digest, Generation, Revision, Timestamp};
+use crate::core::model::{Digest, Timestamp};
 use crate::core::status::{Applied, EdgeReport, EdgeState};
 use crate::edge::{Admin, ApplyReport, ApplySettings, Order, Outcome, apply};
 use crate::store::{Apply, Store};
@@ -100,15 +100,6 @@ pub(super) struct Memory {
     report: EdgeReport,
 }
 
-/// A configuration with where it came from.
-#[derive(Debug)]
-struct Target {
-    config: Value,
-    digest: Digest,
-    revision: Revision,
-    generation: Generation,
-}
-
 impl Memory {
     /// The first moment at which another push keeps within the rate.
     fn next_push_at(&self) -> Instant {
@@ -187,10 +178,15 @@ impl<A: Admin> EdgeWorker<A> {
             }
         };
         if let Ok(Some(bytes)) = self.store.rendered(last.digest.clone()).await
-            && let Ok(config) = serde_json::from_slice(&bytes)
+            && Target::is_readable(&bytes)
         {
             memory.own.push(last.digest.clone());
-            let target = Target { config, digest: last.digest, revision: last.revision, generation: last.generation };
+            let target = Target {
+                bytes: bytes.into(),
+                digest: last.digest,
+                revision: last.revision,
+                generation: last.generation,
+            };
             memory.last_good = Some(Arc::new(target));
         }
         memory
@@ -208,10 +204,10 @@ impl<A: Admin> EdgeWorker<A> {
     }
 
     async fn pass(&self, memory: &mut Memory, snapshot: &PlanSnapshot, trigger: Trigger) {
-        let Rendered { edge: _, config, bytes, digest } = render(&snapshot.plan.effective, &self.edge);
+        let Rendered { edge: _, bytes, digest } = render(&snapshot.plan.effective, &self.edge);
         let plan = &snapshot.plan;
         let wanted = Arc::new(Target {
-            config,
+            bytes: bytes.into(),
             digest: digest.clone(),
             revision: plan.revision.clone(),
             generation: plan.generation,
@@ -230,13 +226,14 @@ impl<A: Admin> EdgeWorker<A> {
             return;
         }
         if !memory.own.contains(&target.digest) {
-            self.record_render(&target, bytes).await;
+            self.record_render(&target).await;
             if memory.own.len() == OWN_DIGESTS {
                 memory.own.remove(0);
             }
             memory.own.push(target.digest.clone());
         }
-        let order = Order { rendered: &target.config, own: &memory.own };
+        let config = target.config();
+        let order = Order { rendered: &config, own: &memory.own };
         let report = apply(&self.admin, order, &ApplySettings::default(), self.clock).await;
         self.conclude(memory, &target, report, trigger).await;
     }
@@ -338,11 +335,11 @@ impl<A: Admin> EdgeWorker<A> {
         });
     }
 
-    async fn record_render(&self, target: &Target, bytes: Vec<u8>) {
+    async fn record_render(&self, target: &Target) {
         let row = crate::store::Render {
             edge: self.edge.name.clone(),
             digest: target.digest.clone(),
-            bytes: bytes.into(),
+            bytes: Arc::clone(&target.bytes),
             revision: target.revision.clone(),
             generation: target.generation,
             at: (self.clock)(),

@@ -7,6 +7,7 @@ mod actual;
 pub mod compare;
 mod diff;
 mod handler;
+mod json;
 mod matcher;
 mod render;
 mod server;

@@ -32,7 +32,12 @@ pub fn same(left: &Value, right: &Value) -> bool {
 
 /// The identity of a configuration: the hash of its canonical bytes without `admin`. Equal where [`same`] is true.
 pub fn digest(config: &Value) -> Digest {
-    Digest::of(&canonical_bytes(&without_admin(config)))
+    let mut bytes = Vec::new();
+    match config {
+        Value::Object(entries) => write_entries(entries.iter().filter(|(key, _)| *key != ADMIN), &mut bytes),
+        other => write_canonical(other, &mut bytes),
+    }
+    Digest::of(&bytes)
 }
 
 /// The one spelling of a JSON value: keys sorted, no blanks, numbers as Caddy keeps them.
@@ -106,21 +111,23 @@ fn write_canonical(value: &Value, bytes: &mut Vec<u8>) {
             }
             bytes.push(b']');
         }
-        Value::Object(entries) => {
-            // Sorted here, so that it holds whichever map another crate's features give serde_json.
-            let sorted: BTreeMap<&String, &Value> = entries.iter().collect();
-            bytes.push(b'{');
-            for (index, (key, value)) in sorted.into_iter().enumerate() {
-                if index > 0 {
-                    bytes.push(b',');
-                }
-                write_string(key, bytes);
-                bytes.push(b':');
-                write_canonical(value, bytes);
-            }
-            bytes.push(b'}');
-        }
+        Value::Object(entries) => write_entries(entries.iter(), bytes),
     }
+}
+
+fn write_entries<'v>(entries: impl Iterator<Item = (&'v String, &'v Value)>, bytes: &mut Vec<u8>) {
+    // Sorted here, so that it holds whichever map another crate's features give serde_json.
+    let sorted: BTreeMap<&String, &Value> = entries.collect();
+    bytes.push(b'{');
+    for (index, (key, value)) in sorted.into_iter().enumerate() {
+        if index > 0 {
+            bytes.push(b',');
+        }
+        write_string(key, bytes);
+        bytes.push(b':');
+        write_canonical(value, bytes);
+    }
+    bytes.push(b'}');
 }
 
 fn write_string(text: &str, bytes: &mut Vec<u8>) {

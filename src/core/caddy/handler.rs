@@ -1,7 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
+use super::json::{
+    Active, Handler, HealthChecks, HostHeader, LoadBalancing, Passive, RetryMatch, ReverseProxy, SelectionPolicy,
+    StaticResponse, Transport, Upstream,
+};
 use crate::core::inventory::{Backend, Probe, ProbeKind, Service, StatusRange, UpstreamProtocol};
 use crate::core::routing::{EffectiveService, Serving};
 
@@ -21,81 +24,82 @@ const PASSIVE_FAIL: Duration = Duration::from_secs(10);
 /// The same when every backend is believed down and all are tried: any of them may answer again at any moment.
 const PASSIVE_FAIL_LAST_RESORT: Duration = Duration::from_secs(1);
 
-/// The handlers of a service's route.
-pub(super) fn handlers(effective: &EffectiveService) -> Value {
+/// The handler of a service's route.
+pub(super) fn handler(effective: &EffectiveService) -> Handler<'_> {
     let upstreams: Vec<_> = effective.in_rotation().collect();
     if upstreams.is_empty() {
-        return json!([no_backend_response()]);
+        return no_backend_response();
     }
     let service = &effective.service;
-    let mut handler = json!({
-        "handler": "reverse_proxy",
-        "upstreams": upstreams.iter().map(|backend| json!({ "dial": backend.upstream().to_string() })).collect::<Vec<_>>(),
-        "transport": transport(service),
-        "load_balancing": load_balancing(&upstreams),
-        "health_checks": { "passive": passive(effective.serving) },
+    Handler::Proxy(Box::new(ReverseProxy {
+        handler: "reverse_proxy",
+        health_checks: HealthChecks {
+            active: active(service, effective.serving, &upstreams),
+            passive: passive(effective.serving),
+        },
+        load_balancing: load_balancing(&upstreams),
         // Without it every push closes every WebSocket through this handler at once.
-        "stream_close_delay": go_duration(service.timeouts.stream_close),
-    });
-    if let Some(active) = active(service, effective.serving, &upstreams) {
-        handler["health_checks"]["active"] = active;
-    }
-    json!([handler])
+        stream_close_delay: go_duration(service.timeouts.stream_close),
+        transport: transport(service),
+        upstreams: upstreams.iter().map(|backend| Upstream { dial: backend.upstream().to_string() }).collect(),
+    }))
 }
 
-fn no_backend_response() -> Value {
-    json!({
-        "handler": "static_response",
-        "status_code": 503,
-        "headers": { "Cache-Control": ["no-store"], "Content-Type": ["text/plain; charset=utf-8"], "Retry-After": ["10"] },
-        "body": "No backend is in service.\n",
-    })
+/// An answer of text that no cache may keep.
+pub(super) fn text_response(status_code: u16, body: &'static str) -> StaticResponse {
+    let headers = [("Cache-Control", "no-store"), ("Content-Type", "text/plain; charset=utf-8")];
+    StaticResponse {
+        body: Some(body),
+        handler: "static_response",
+        headers: headers.map(|(name, value)| (name, [value.to_owned()])).into(),
+        status_code,
+    }
+}
+
+fn no_backend_response() -> Handler<'static> {
+    let mut response = text_response(503, "No backend is in service.\n");
+    response.headers.insert("Retry-After", ["10".to_owned()]);
+    Handler::Answer(response)
 }
 
 /// Always written out: Caddy never closes the idle connections of a transport that it made by default, so every push would
 /// leak them for two minutes.
-fn transport(service: &Service) -> Value {
-    let mut transport = json!({ "protocol": "http", "dial_timeout": go_duration(service.timeouts.dial) });
-    if let Some(response) = service.timeouts.response {
-        transport["response_header_timeout"] = json!(go_duration(response));
+fn transport(service: &Service) -> Transport<'_> {
+    Transport {
+        dial_timeout: go_duration(service.timeouts.dial),
+        protocol: "http",
+        response_header_timeout: service.timeouts.response.map(go_duration),
+        tls: match &service.upstream {
+            UpstreamProtocol::Http => None,
+            UpstreamProtocol::Https(tls) => Some(tls.into()),
+        },
     }
-    if let UpstreamProtocol::Https(tls) = &service.upstream {
-        let mut settings = json!({});
-        if let Some(name) = &tls.server_name {
-            settings["server_name"] = json!(name);
-        }
-        if !tls.verify {
-            settings["insecure_skip_verify"] = json!(true);
-        }
-        transport["tls"] = settings;
-    }
-    transport
 }
 
-fn load_balancing(upstreams: &[&std::sync::Arc<Backend>]) -> Value {
+fn load_balancing(upstreams: &[&Arc<Backend>]) -> LoadBalancing {
     let weights: Vec<u16> = upstreams.iter().map(|backend| backend.weight).collect();
     let is_even = weights.iter().all(|weight| *weight == weights[0]);
-    let selection = if is_even {
-        json!({ "policy": "round_robin" })
+    let selection_policy = if is_even {
+        SelectionPolicy { policy: "round_robin", weights: Vec::new() }
     } else {
         // One weight for each upstream, always: Caddy takes a shorter list and then panics in requests.
-        json!({ "policy": "weighted_round_robin", "weights": weights })
+        SelectionPolicy { policy: "weighted_round_robin", weights }
     };
-    json!({
-        "selection_policy": selection,
+    LoadBalancing {
         // A try for each upstream, so that one living one is found among dead ones; no `try_duration`, whose pauses a
         // push would cut short with an error.
-        "retries": upstreams.len().clamp(RETRIES_MIN, RETRIES_MAX),
-        "retry_match": [{ "method": RETRIED_METHODS, "expression": RETRIED_ANSWERS }],
-    })
+        retries: upstreams.len().clamp(RETRIES_MIN, RETRIES_MAX),
+        retry_match: [RetryMatch { expression: RETRIED_ANSWERS, method: &RETRIED_METHODS }],
+        selection_policy,
+    }
 }
 
-fn passive(serving: Serving) -> Value {
+fn passive(serving: Serving) -> Passive {
     let fail_duration = match serving {
         Serving::LastResort => PASSIVE_FAIL_LAST_RESORT,
         Serving::Full | Serving::Degraded | Serving::Nothing => PASSIVE_FAIL,
     };
-    json!({ "fail_duration": go_duration(fail_duration), "max_fails": 1 })
+    Passive { fail_duration: go_duration(fail_duration), max_fails: 1 }
 }
 
 /// Caddy's own checks, which go on when bascule is gone.
@@ -103,7 +107,7 @@ fn passive(serving: Serving) -> Value {
 /// None when all backends are believed down: Caddy would come to the same belief and serve nobody, against the policy.
 /// None where Caddy cannot ask the same question as the probe, since a check that judges differently would take out what
 /// the probe finds good: a TCP probe, different paths in one service, or statuses that Caddy cannot say.
-fn active(service: &Service, serving: Serving, upstreams: &[&std::sync::Arc<Backend>]) -> Option<Value> {
+fn active<'e>(service: &'e Service, serving: Serving, upstreams: &[&'e Arc<Backend>]) -> Option<Active<'e>> {
     let probe = &upstreams.first()?.probe;
     let is_uniform = upstreams.iter().all(|backend| backend.probe == *probe);
     if serving == Serving::LastResort || !is_uniform {
@@ -111,22 +115,16 @@ fn active(service: &Service, serving: Serving, upstreams: &[&std::sync::Arc<Back
     }
     let Probe { kind, interval, timeout, rise, fall } = probe;
     let ProbeKind::Http { path, host, tls: _, expect } = kind else { return None };
-    let mut active = json!({
-        "uri": path,
-        "interval": go_duration(*interval),
-        "timeout": go_duration(*timeout),
-        "passes": rise,
-        "fails": fall,
-    });
-    match expected_status(expect)? {
-        0 => {}
-        status => active["expect_status"] = json!(status),
-    }
     let host = host.as_ref().or_else(|| service.domains.iter().find(|host| !host.is_wildcard()));
-    if let Some(host) = host {
-        active["headers"] = json!({ "Host": [host] });
-    }
-    Some(active)
+    Some(Active {
+        expect_status: Some(expected_status(expect)?).filter(|status| *status != 0),
+        fails: *fall,
+        headers: host.map(|host| HostHeader { host: [host] }),
+        interval: go_duration(*interval),
+        passes: *rise,
+        timeout: go_duration(*timeout),
+        uri: path,
+    })
 }
 
 /// The statuses as Caddy says them: one status, one class as its first digit, or 0 for its default of 200 to 399.

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
+use super::json::Matcher;
 use crate::core::inventory::Service;
 use crate::core::model::{Hostname, PathPrefix, ServiceName};
 use crate::core::routing::Effective;
@@ -37,22 +36,15 @@ impl Overlaps {
 
     /// The matcher sets of a service's route: one set for all hosts and paths, or, where others claim parts of them, one
     /// for each host and path with what is not its own left out.
-    pub(super) fn matchers(&self, service: &Service) -> Vec<Value> {
+    pub(super) fn matchers<'e>(&'e self, service: &'e Service) -> Vec<Matcher<'e>> {
         let pairs = || service.domains.iter().flat_map(|host| service.paths.iter().map(move |path| (host, path)));
         if pairs().all(|(host, path)| self.claimed_by_others(service, host, path).is_empty()) {
-            return vec![matcher(service.domains.iter(), &service.paths)];
+            return vec![matcher(service.domains.iter().collect(), &service.paths)];
         }
-        let exact_matcher = |(host, path): (&Hostname, &PathPrefix)| {
-            let mut set = matcher([host].into_iter(), std::slice::from_ref(path));
+        let exact_matcher = |(host, path): (&'e Hostname, &'e PathPrefix)| {
             let others = self.claimed_by_others(service, host, path);
-            if !others.is_empty() {
-                let not: Vec<_> = others
-                    .iter()
-                    .map(|(path, hosts)| matcher(hosts.iter().copied(), std::slice::from_ref(*path)))
-                    .collect();
-                set["not"] = json!(not);
-            }
-            set
+            let not = others.into_iter().map(|(path, hosts)| matcher(hosts, std::slice::from_ref(path))).collect();
+            Matcher { not, ..matcher(vec![host], std::slice::from_ref(path)) }
         };
         pairs().map(exact_matcher).collect()
     }
@@ -87,14 +79,12 @@ fn covers(outer: &PathPrefix, inner: &PathPrefix) -> bool {
     outer.is_root() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn matcher<'a>(hosts: impl Iterator<Item = &'a Hostname>, paths: &[PathPrefix]) -> Value {
-    let mut set = json!({ "host": hosts.collect::<Vec<_>>() });
-    if !paths.iter().any(PathPrefix::is_root) {
-        // `/api*` would match `/apiary` too; Caddy needs both forms.
-        let both = |path: &PathPrefix| [path.to_string(), format!("{path}/*")];
-        set["path"] = json!(paths.iter().flat_map(both).collect::<Vec<_>>());
-    }
-    set
+fn matcher<'e>(host: Vec<&'e Hostname>, paths: &[PathPrefix]) -> Matcher<'e> {
+    // `/api*` would match `/apiary` too; Caddy needs both forms.
+    let both = |path: &PathPrefix| [path.to_string(), format!("{path}/*")];
+    let is_all = paths.iter().any(PathPrefix::is_root);
+    let path = if is_all { Vec::new() } else { paths.iter().flat_map(both).collect() };
+    Matcher { host, not: Vec::new(), path }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::json::{Apps, Automation, Certificates, Config, HttpApp, Issuer, Policy, TlsApp};
 use super::matcher::Overlaps;
 use super::server;
 use crate::core::inventory::{Edge, Tls};
@@ -11,8 +12,6 @@ use crate::core::routing::Effective;
 pub struct Rendered {
     /// The edge it is for.
     pub edge: EdgeName,
-    /// The configuration.
-    pub config: Value,
     /// Its bytes: sorted keys, no blanks. The same input gives the same bytes.
     pub bytes: Vec<u8>,
     /// Hash of the bytes.
@@ -31,39 +30,48 @@ pub fn service_of_route_id(id: &str) -> Option<&str> {
     id.strip_prefix(ROUTE_ID_PREFIX)
 }
 
+impl Rendered {
+    /// The configuration as a tree. It takes ten times the memory of the bytes, so it is made where it is compared and
+    /// kept no longer.
+    pub fn config(&self) -> Value {
+        tree(&self.bytes)
+    }
+}
+
 /// Renders what one edge should run.
 pub fn render(effective: &Effective, edge: &Edge) -> Rendered {
     let overlaps = Overlaps::of(effective);
-    let mut http = json!({ "servers": server::servers(effective, edge, &overlaps) });
-    for (key, port) in server::scheme_ports(edge) {
-        http[key] = json!(port);
-    }
-    let mut apps = json!({ "http": http });
-    if let Some(tls) = tls_app(effective, edge) {
-        apps["tls"] = tls;
-    }
-    // serde_json's map is ordered by key, so these bytes are canonical.
-    let config = json!({ "apps": apps });
-    let bytes = config.to_string().into_bytes();
-    Rendered { edge: edge.name.clone(), digest: Digest::of(&bytes), config, bytes }
+    let (http_port, https_port) = server::scheme_ports(edge);
+    let http = HttpApp { http_port, https_port, servers: server::servers(effective, edge, &overlaps) };
+    let config = Config { apps: Apps { http, tls: tls_app(effective, edge) } };
+    let bytes = written(&config);
+    Rendered { edge: edge.name.clone(), digest: Digest::of(&bytes), bytes }
+}
+
+fn written(config: &Config<'_>) -> Vec<u8> {
+    serde_json::to_vec(config).expect("keys are texts, and memory takes every byte")
+}
+
+fn tree(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).expect("rendered bytes are JSON")
 }
 
 /// Certificates are named here one by one, and Caddy's automatic HTTPS is off: what an edge asks a public authority for
 /// is then only what the inventory says, and no redirect server appears that nobody declared.
-fn tls_app(effective: &Effective, edge: &Edge) -> Option<Value> {
+fn tls_app<'e>(effective: &'e Effective, edge: &'e Edge) -> Option<TlsApp<'e>> {
     let issuer = match &edge.tls {
         Tls::Off => return None,
-        Tls::Internal => json!({ "module": "internal" }),
-        Tls::Acme { email } => json!({ "module": "acme", "email": email }),
+        Tls::Internal => Issuer { email: None, module: "internal" },
+        Tls::Acme { email } => Issuer { email: Some(email), module: "acme" },
     };
     let names = all_domains(effective);
     if names.is_empty() {
         return None;
     }
-    Some(json!({
-        "automation": { "policies": [{ "subjects": names, "issuers": [issuer] }] },
-        "certificates": { "automate": names },
-    }))
+    Some(TlsApp {
+        automation: Automation { policies: [Policy { issuers: [issuer], subjects: names.clone() }] },
+        certificates: Certificates { automate: names },
+    })
 }
 
 /// Every host name that some service answers, sorted, once each.

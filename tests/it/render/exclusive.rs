@@ -97,7 +97,7 @@ fn inventory(services: &[Claims]) -> Desired {
 fn config(services: &[Claims]) -> Value {
     let desired = inventory(services);
     let effective = Effective::merge(&desired, &observed(&desired, |_| bascule::core::health::Verdict::Up));
-    render(&effective, desired.edges.values().next().expect("an edge")).config
+    render(&effective, desired.edges.values().next().expect("an edge")).config()
 }
 
 /// The rule, in its own words: of all claims that take a request, the exact host before the wildcard, then the longest path.

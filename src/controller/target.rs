@@ -1,0 +1,31 @@
+use std::sync::Arc;
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::core::model::{Digest, Generation, Revision};
+
+/// A configuration for an edge, with where it came from.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// JSON. As a tree it would take ten times the memory for as long as the edge runs it.
+    pub(super) bytes: Arc<[u8]>,
+    /// Identity of the configuration.
+    pub(super) digest: Digest,
+    /// The revision it was rendered from.
+    pub(super) revision: Revision,
+    /// The generation of observed state it was rendered from.
+    pub(super) generation: Generation,
+}
+
+impl Target {
+    /// True for bytes that [`Self::config`] can read, which those of a state file need not be.
+    pub(super) fn is_readable(bytes: &[u8]) -> bool {
+        serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+    }
+
+    /// The configuration as a tree, for as long as it is compared and pushed.
+    pub(super) fn config(&self) -> Value {
+        serde_json::from_slice(&self.bytes).expect("bytes are rendered, or were found readable")
+    }
+}

@@ -1,0 +1,220 @@
+//! Caddy's configuration as types that are written straight into bytes.
+//!
+//! A tree of JSON values for 10,000 services takes 100 MB and is slow to build; these types borrow from what they are made
+//! of, and a route exists only while it is written. Fields stand in the order of their keys, since the bytes must be
+//! those of [`canonical_bytes`](super::compare::canonical_bytes).
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use crate::core::inventory::UpstreamTls;
+use crate::core::model::{Email, Hostname, RequestPath};
+
+#[derive(Serialize)]
+pub(super) struct Config<'e> {
+    pub(super) apps: Apps<'e>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Apps<'e> {
+    pub(super) http: HttpApp<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tls: Option<TlsApp<'e>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct HttpApp<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) http_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) https_port: Option<u16>,
+    pub(super) servers: BTreeMap<&'static str, Server<'e>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct TlsApp<'e> {
+    pub(super) automation: Automation<'e>,
+    pub(super) certificates: Certificates<'e>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Automation<'e> {
+    pub(super) policies: [Policy<'e>; 1],
+}
+
+#[derive(Serialize)]
+pub(super) struct Policy<'e> {
+    pub(super) issuers: [Issuer<'e>; 1],
+    pub(super) subjects: Vec<&'e Hostname>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Issuer<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) email: Option<&'e Email>,
+    pub(super) module: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct Certificates<'e> {
+    pub(super) automate: Vec<&'e Hostname>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Server<'e> {
+    pub(super) automatic_https: AutomaticHttps,
+    pub(super) listen: Vec<String>,
+    pub(super) routes: Routes<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tls_connection_policies: Option<[Empty; 1]>,
+}
+
+#[derive(Serialize)]
+pub(super) struct AutomaticHttps {
+    pub(super) disable: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct Empty {}
+
+/// Makes the routes of a server, one after the other.
+type MakeRoutes<'e> = Box<dyn Fn() -> Box<dyn Iterator<Item = Route<'e>> + 'e> + 'e>;
+
+/// The routes of a server, each made when it is written.
+pub(super) struct Routes<'e>(pub(super) MakeRoutes<'e>);
+
+impl Serialize for Routes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Route<'e> {
+    #[serde(rename = "@id", skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<String>,
+    pub(super) handle: [Handler<'e>; 1],
+    #[serde(rename = "match", skip_serializing_if = "Vec::is_empty")]
+    pub(super) matchers: Vec<Matcher<'e>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) terminal: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct Matcher<'e> {
+    pub(super) host: Vec<&'e Hostname>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) not: Vec<Matcher<'e>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) path: Vec<String>,
+}
+
+/// Each variant writes its own `handler` key, which a tag would put out of order.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Handler<'e> {
+    Proxy(Box<ReverseProxy<'e>>),
+    Answer(StaticResponse),
+}
+
+#[derive(Serialize)]
+pub(super) struct StaticResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) body: Option<&'static str>,
+    pub(super) handler: &'static str,
+    pub(super) headers: BTreeMap<&'static str, [String; 1]>,
+    pub(super) status_code: u16,
+}
+
+#[derive(Serialize)]
+pub(super) struct ReverseProxy<'e> {
+    pub(super) handler: &'static str,
+    pub(super) health_checks: HealthChecks<'e>,
+    pub(super) load_balancing: LoadBalancing,
+    pub(super) stream_close_delay: String,
+    pub(super) transport: Transport<'e>,
+    pub(super) upstreams: Vec<Upstream>,
+}
+
+#[derive(Serialize)]
+pub(super) struct HealthChecks<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) active: Option<Active<'e>>,
+    pub(super) passive: Passive,
+}
+
+#[derive(Serialize)]
+pub(super) struct Active<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expect_status: Option<u16>,
+    pub(super) fails: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) headers: Option<HostHeader<'e>>,
+    pub(super) interval: String,
+    pub(super) passes: u32,
+    pub(super) timeout: String,
+    pub(super) uri: &'e RequestPath,
+}
+
+#[derive(Serialize)]
+pub(super) struct HostHeader<'e> {
+    #[serde(rename = "Host")]
+    pub(super) host: [&'e Hostname; 1],
+}
+
+#[derive(Serialize)]
+pub(super) struct Passive {
+    pub(super) fail_duration: String,
+    pub(super) max_fails: u32,
+}
+
+#[derive(Serialize)]
+pub(super) struct LoadBalancing {
+    pub(super) retries: usize,
+    pub(super) retry_match: [RetryMatch; 1],
+    pub(super) selection_policy: SelectionPolicy,
+}
+
+#[derive(Serialize)]
+pub(super) struct RetryMatch {
+    pub(super) expression: &'static str,
+    pub(super) method: &'static [&'static str],
+}
+
+#[derive(Serialize)]
+pub(super) struct SelectionPolicy {
+    pub(super) policy: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) weights: Vec<u16>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Transport<'e> {
+    pub(super) dial_timeout: String,
+    pub(super) protocol: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_header_timeout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tls: Option<TransportTls<'e>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct TransportTls<'e> {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) insecure_skip_verify: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) server_name: Option<&'e Hostname>,
+}
+
+impl<'e> From<&'e UpstreamTls> for TransportTls<'e> {
+    fn from(tls: &'e UpstreamTls) -> Self {
+        let UpstreamTls { server_name, verify } = tls;
+        Self { insecure_skip_verify: !verify, server_name: server_name.as_ref() }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Upstream {
+    pub(super) dial: String,
+}
