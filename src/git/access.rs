@@ -29,7 +29,11 @@ impl Credentials {
 /// The answers to the callbacks of one fetch.
 pub(super) struct Access<'a> {
     credentials: &'a Credentials,
+    /// The remote, where it is reached over http or https.
+    web: Option<Url>,
     host: Option<Host>,
+    /// True once a server asked that is not the remote.
+    is_redirected: bool,
     /// What was shown and not taken, in words. libgit2 asks again after a refusal: nothing is shown twice.
     shown: Vec<&'static str>,
     problem: Option<SourceError>,
@@ -41,11 +45,22 @@ const PASSWORD: &str = "the password";
 
 impl<'a> Access<'a> {
     pub(super) fn new(credentials: &'a Credentials, url: &str) -> Self {
-        Self { credentials, host: ssh_host(url), shown: Vec::new(), problem: None }
+        let web = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        Self { credentials, web, host: ssh_host(url), is_redirected: false, shown: Vec::new(), problem: None }
     }
 
-    /// The next credential that the remote may take.
-    pub(super) fn credential(&mut self, user: Option<&str>, allowed: CredentialType) -> Result<Cred, git2::Error> {
+    /// The next credential that the remote may take. `asking` is the URL of the server that asks, which after a redirect is
+    /// not the remote: libgit2 follows the first one and asks again.
+    pub(super) fn credential(
+        &mut self,
+        asking: &str,
+        user: Option<&str>,
+        allowed: CredentialType,
+    ) -> Result<Cred, git2::Error> {
+        if !self.is_asked_by_the_remote(asking) {
+            self.is_redirected = true;
+            return Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Callback, "it redirects to another server"));
+        }
         let Credentials { username, password, ssh_key, ssh_passphrase, .. } = self.credentials;
         // The name that forges use for ssh, and any name does for a token over https.
         let user = user.or(username.as_deref()).unwrap_or("git");
@@ -66,6 +81,15 @@ impl<'a> Access<'a> {
             return Cred::userpass_plaintext(user, password);
         }
         Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Callback, "no other credential is left to show"))
+    }
+
+    /// A password goes to the server that was named and to no other, nor to the same one without TLS.
+    fn is_asked_by_the_remote(&self, asking: &str) -> bool {
+        let Some(named) = &self.web else { return true };
+        let Ok(asking) = Url::parse(asking) else { return false };
+        let is_same = named.origin() == asking.origin();
+        let gains_tls = named.scheme() == "http" && asking.scheme() == "https" && named.host() == asking.host();
+        is_same || gains_tls
     }
 
     fn show(&mut self, what: &'static str) -> bool {
@@ -110,6 +134,10 @@ impl<'a> Access<'a> {
 
     /// For a message: what was shown.
     pub(super) fn tried(&self) -> String {
+        if self.is_redirected {
+            return "it redirects to another server, which is shown no credentials; name that one if it is the right one"
+                .to_owned();
+        }
         match self.shown.as_slice() {
             [] => "it wants credentials, and none that fit were given".to_owned(),
             shown => format!("{} did not open it", shown.join(" and ")),

@@ -70,7 +70,7 @@ fn proxy() -> ProxyOptions<'static> {
 fn callbacks<'a>(job: &'a Job, access: &Rc<RefCell<Access<'a>>>) -> RemoteCallbacks<'a> {
     let mut callbacks = RemoteCallbacks::new();
     let credentials = Rc::clone(access);
-    callbacks.credentials(move |_url, user, allowed| credentials.borrow_mut().credential(user, allowed));
+    callbacks.credentials(move |asking, user, allowed| credentials.borrow_mut().credential(asking, user, allowed));
     let identity = Rc::clone(access);
     callbacks.certificate_check(move |certificate, _host| identity.borrow_mut().check(certificate));
     callbacks.transfer_progress(|_| !job.deadline.is_over());

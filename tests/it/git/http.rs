@@ -6,7 +6,7 @@ use bascule::core::model::Revision;
 use bascule::git::{Credentials, Location, Moved, Source, SourceError, SourceSettings};
 use serde_json::json;
 
-use super::http_server::GitHttp;
+use super::http_server::{GitHttp, Redirect};
 use super::{SITE, failure, fetch, full_text, paths, settings};
 use crate::support::caddy::{Boot, Caddy};
 use crate::support::git_repo::{GitRepo, git};
@@ -88,6 +88,22 @@ async fn a_wrong_password_is_shown_once_and_never_told() {
     settings.location = Location::Remote(format!("http://ci:{PASSWORD}@127.0.0.1:{}/remote.git", server.port()));
     let (error, text) = failure(fetch(settings).await);
     assert!(!format!("{text}{error:?}").contains(PASSWORD), "{text}{error:?}");
+}
+
+#[tokio::test]
+async fn a_password_does_not_follow_a_redirect() {
+    let repo = GitRepo::with(&[SITE]);
+    for user in ["".to_owned(), "ci@".to_owned(), format!("ci:{PASSWORD}@")] {
+        let servers = Redirect::start().await;
+        let mut settings = http(servers.port(), &repo.beside("cache"));
+        settings.location = Location::Remote(format!("http://{user}127.0.0.1:{}/remote.git", servers.port()));
+        settings.credentials = password(PASSWORD);
+        let (error, text) = failure(fetch(settings).await);
+        let shown = servers.shown();
+        assert!(!shown.is_empty(), "the redirect is followed: {text}");
+        assert_eq!(shown, vec![None; shown.len()], "and shows nothing");
+        assert!(matches!(error, SourceError::AuthRefused { .. }) && text.contains("another server"), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -105,4 +105,48 @@ fn from_cgi(bytes: &[u8]) -> Response {
         response = if name == "Status" { response.status(&value[..3]) } else { response.header(name, value) };
     }
     response.body(Body::from(bytes[split + 4..].to_vec())).expect("it is an answer")
+}
+
+/// Two servers: one that sends everybody on to the other, which lets nobody in and keeps what it was shown.
+pub(super) struct Redirect {
+    port: u16,
+    shown: Arc<Mutex<Vec<Option<String>>>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Redirect {
+    pub(super) async fn start() -> Self {
+        let shown: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+        let mut tasks = JoinSet::new();
+        let mut serve = async |router: Router| {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+            let port = listener.local_addr().expect("bound").port();
+            tasks.spawn(async move {
+                axum::serve(listener, router).await.expect("serving does not end");
+            });
+            port
+        };
+        let seen = Arc::clone(&shown);
+        let target = serve(Router::new().fallback(async move |headers: HeaderMap| {
+            let authorization = headers.get("authorization").map(|value| format!("{value:?}"));
+            seen.lock().expect("no panic").push(authorization);
+            (StatusCode::UNAUTHORIZED, [("www-authenticate", "Basic realm=\"elsewhere\"")])
+        }))
+        .await;
+        let port = serve(Router::new().fallback(async move |uri: Uri| {
+            (StatusCode::FOUND, [("location", format!("http://127.0.0.1:{target}{uri}"))])
+        }))
+        .await;
+        Self { port, shown, _tasks: tasks }
+    }
+
+    /// The port of the server that sends on.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The `Authorization` header of each request that arrived at the other server.
+    pub(super) fn shown(&self) -> Vec<Option<String>> {
+        self.shown.lock().expect("no panic").clone()
+    }
 }
