@@ -35,7 +35,7 @@ pub(super) fn handler(effective: &EffectiveService) -> Handler<'_> {
         handler: "reverse_proxy",
         health_checks: HealthChecks {
             active: active(service, effective.serving, &upstreams),
-            passive: passive(effective.serving),
+            passive: passive(effective.serving, upstreams.len()),
         },
         load_balancing: load_balancing(&upstreams),
         // Without it every push closes every WebSocket through this handler at once.
@@ -94,12 +94,14 @@ fn load_balancing(upstreams: &[&Arc<Backend>]) -> LoadBalancing {
     }
 }
 
-fn passive(serving: Serving) -> Passive {
+/// None for a single upstream: leaving out the only one there is answers everybody with 503, and one connection that broke
+/// would do that for seconds.
+fn passive(serving: Serving, upstreams: usize) -> Option<Passive> {
     let fail_duration = match serving {
         Serving::LastResort => PASSIVE_FAIL_LAST_RESORT,
         Serving::Full | Serving::Degraded | Serving::Nothing => PASSIVE_FAIL,
     };
-    Passive { fail_duration: go_duration(fail_duration), max_fails: 1 }
+    (upstreams > 1).then(|| Passive { fail_duration: go_duration(fail_duration), max_fails: 1 })
 }
 
 /// Caddy's own checks, which go on when bascule is gone.

@@ -141,7 +141,8 @@ pub(super) struct ReverseProxy<'e> {
 pub(super) struct HealthChecks<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) active: Option<Active<'e>>,
-    pub(super) passive: Passive,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) passive: Option<Passive>,
 }
 
 #[derive(Serialize)]

@@ -112,6 +112,23 @@ async fn a_dead_backend_leaves_rotation_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broken_connection_does_not_take_out_the_only_backend() {
+    let mut world = World::new().await;
+    let dijon = backend("api-dijon-1", 1, 1).await;
+    // Probed rarely: what is looked at is what Caddy does by itself.
+    world.write("services/api.yaml", &format!("name: api\ndomains: [{DOMAIN}]\n"));
+    world.write_backend("api", &dijon);
+    let id = world.commit_and_push("Declare a service");
+    world.start();
+    world.wait_for_revision(&id).await;
+    assert!(world.ask().await.is_ok());
+    dijon.behave(Behaviour::Close);
+    assert!(world.ask().await.is_err(), "it breaks every connection");
+    dijon.behave(Behaviour::Ok);
+    assert_eq!(world.ask().await.as_deref(), Ok("api-dijon-1"), "there is nobody else to ask");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_edge_that_was_restarted_empty_or_edited_is_repaired() {
     let (mut world, _dijon, _thory, _) = two_sites().await;
     world.caddy.kill9();
