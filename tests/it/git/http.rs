@@ -93,7 +93,7 @@ async fn a_wrong_password_is_shown_once_and_never_told() {
 #[tokio::test]
 async fn a_password_does_not_follow_a_redirect() {
     let repo = GitRepo::with(&[SITE]);
-    for user in ["".to_owned(), "ci@".to_owned(), format!("ci:{PASSWORD}@")] {
+    for user in [String::new(), "ci@".to_owned(), format!("ci:{PASSWORD}@")] {
         let servers = Redirect::start().await;
         let mut settings = http(servers.port(), &repo.beside("cache"));
         settings.location = Location::Remote(format!("http://{user}127.0.0.1:{}/remote.git", servers.port()));
