@@ -6,7 +6,10 @@
 mod debounce;
 mod edge_worker;
 mod observer;
+mod pooling;
+mod pulse;
 mod reconciler;
+mod relay_log;
 mod snapshot;
 mod target;
 mod watcher;
@@ -14,7 +17,9 @@ mod watcher;
 pub use self::debounce::Debounce;
 pub use self::edge_worker::EdgeSettings;
 pub use self::observer::{Observer, ObserverSettings};
+pub use self::pulse::Pulse;
 pub use self::reconciler::Reconciler;
+pub use self::relay_log::RelayLog;
 pub use self::snapshot::{EdgeReports, PlanSnapshot, Served, SourceState};
 pub use self::watcher::{Watcher, WatcherSettings};
 

@@ -8,13 +8,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::debounce::Debounce;
+use super::pooling::Pooling;
 use super::target::Target;
 use super::watcher::chain;
-use super::{Clock, EdgeReports, PlanSnapshot};
-use crate::core::caddy::{Rendered, Standing, render};
+use super::{Clock, EdgeReports, PlanSnapshot, RelayLog};
+use crate::core::caddy::{Rendered, Standing};
 use crate::core::inventory::Edge;
 use crate::core::model::{Digest, Timestamp};
-use crate::core::status::{Applied, EdgeReport, EdgeState};
+use crate::core::status::{Applied, EdgeReport, EdgeState, RelayState};
 use crate::edge::{Admin, ApplyReport, ApplySettings, Order, Outcome, apply};
 use crate::store::{Apply, Store};
 
@@ -53,6 +54,9 @@ const PUSH_WINDOW_MIN: Duration = Duration::from_millis(1500);
 /// The window in loads. A large configuration takes seconds to load; three pushes in twelve loads leave the edge three
 /// quarters of its time.
 const PUSH_WINDOW_LOADS: u32 = 12;
+/// A relay that has not asked for so long does not work (or has nothing to ask), and every observed change is pushed. Some
+/// checks of the longest interval.
+const RELAY_SILENT: Duration = Duration::from_secs(60);
 /// How many of its own digests a worker remembers, to tell an older configuration of its own from somebody else's.
 const OWN_DIGESTS: usize = 32;
 
@@ -65,6 +69,7 @@ pub(super) struct EdgeWorker<A> {
     pub(super) store: Store,
     pub(super) plans: watch::Receiver<Option<PlanSnapshot>>,
     pub(super) reports: watch::Sender<EdgeReports>,
+    pub(super) heard: Arc<RelayLog>,
 }
 
 /// Why a pass is made. Only reported; the pass reads the newest plan and the edge either way.
@@ -97,6 +102,7 @@ pub(super) struct Memory {
     /// When the newest pushes ended, oldest first.
     pushes: VecDeque<Instant>,
     last_load: Duration,
+    pooling: Pooling,
     report: EdgeReport,
 }
 
@@ -108,6 +114,12 @@ impl Memory {
             Some(oldest) if self.pushes.len() == PUSHES_PER_WINDOW => *oldest + window,
             Some(_) | None => Instant::now(),
         }
+    }
+
+    /// What the edge was last seen to run; right after a start, what the state file says of it.
+    fn served_digest(&self) -> Option<Digest> {
+        let applied = self.report.applied.as_ref().map(|applied| applied.digest.clone());
+        applied.or_else(|| self.last_good.as_ref().map(|target| target.digest.clone()))
     }
 
     /// True when the edge was last seen to run `target`, and nothing has gone wrong since.
@@ -166,6 +178,12 @@ impl<A: Admin> EdgeWorker<A> {
         }
     }
 
+    /// True when the edge's relay asks bascule, so that verdicts act without a push.
+    fn is_relay_working(&self) -> bool {
+        let now = (self.clock)();
+        self.heard.last(&self.edge.name).is_some_and(|at| now.since(at) < RELAY_SILENT)
+    }
+
     /// What the state file knows of this edge: its last good configuration, to go back to when the next is refused.
     async fn recall(&self) -> Memory {
         let mut memory = Memory::default();
@@ -204,7 +222,13 @@ impl<A: Admin> EdgeWorker<A> {
     }
 
     async fn pass(&self, memory: &mut Memory, snapshot: &PlanSnapshot, trigger: Trigger) {
-        let Rendered { edge: _, bytes, digest } = render(&snapshot.plan.effective, &self.edge);
+        let is_asked = self.is_relay_working();
+        memory.report.relay =
+            self.edge.relay.as_ref().map(|_| if is_asked { RelayState::Asked } else { RelayState::Silent });
+        let now = Instant::now();
+        let served = memory.served_digest();
+        let rendering = memory.pooling.render(&snapshot.plan.effective, &self.edge, is_asked, served.as_ref(), now);
+        let Rendered { edge: _, bytes, digest } = rendering;
         let plan = &snapshot.plan;
         let wanted = Arc::new(Target {
             bytes: bytes.into(),
@@ -283,6 +307,7 @@ impl<A: Admin> EdgeWorker<A> {
         match outcome {
             Outcome::Unchanged | Outcome::Applied => {
                 memory.failures = 0;
+                memory.pooling.served(&target.digest);
                 memory.last_good = Some(Arc::clone(target));
                 memory.report.applied =
                     Some(Applied { digest: target.digest.clone(), revision: target.revision.clone(), at: now });

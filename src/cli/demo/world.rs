@@ -44,8 +44,9 @@ impl World {
         let edge = address(port, 8080)?;
         let api = address(None, 7500)?;
         let admin = address(None, 2019)?;
+        let relay = RelayAddresses { bascule: address(None, 7501)?, listen: address(None, 2020)? };
         let caddy = start_caddy(caddy, admin, folder.path()).await?;
-        write_inventory(&folder.path().join("work"), admin, edge)?;
+        write_inventory(&folder.path().join("work"), admin, edge, relay)?;
         init_repository(folder.path())?;
 
         let shutdown = CancellationToken::new();
@@ -62,6 +63,7 @@ impl World {
             state: folder.path().join("bascule.db"),
             poll: Duration::from_secs(30),
             listen: api,
+            relay: Some(relay.bascule.to_string().parse()?),
             edge: EdgeSettings::default(),
             prober: super::super::run::prober(),
         };
@@ -234,12 +236,25 @@ async fn start_caddy(program: &Path, admin: SocketAddr, folder: &Path) -> anyhow
     Ok(child)
 }
 
-fn write_inventory(work: &Path, admin: SocketAddr, edge: SocketAddr) -> anyhow::Result<()> {
+/// Addresses of the verdict relay.
+#[derive(Debug, Clone, Copy)]
+struct RelayAddresses {
+    /// Where bascule answers it.
+    bascule: SocketAddr,
+    /// Where it listens inside Caddy.
+    listen: SocketAddr,
+}
+
+fn write_inventory(work: &Path, admin: SocketAddr, edge: SocketAddr, relay: RelayAddresses) -> anyhow::Result<()> {
     let service = format!(
         "name: api\ndomains: [{DOMAIN}]\n\
          health: {{ path: /health, interval: 1s, timeout: 500ms, rise: 2, fall: 2 }}\n"
     );
-    let edge = format!("name: demo\nadmin: http://{admin}\nlisten: [\"{edge}\"]\ntls: {{ mode: \"off\" }}\n");
+    let RelayAddresses { bascule, listen } = relay;
+    let edge = format!(
+        "name: demo\nadmin: http://{admin}\nlisten: [\"{edge}\"]\ntls: {{ mode: \"off\" }}\n\
+         relay: {{ bascule: \"{bascule}\", listen: \"{listen}\" }}\n"
+    );
     let mut files =
         vec![("inventory/services/api.yaml".to_owned(), service), ("inventory/edges/demo.yaml".to_owned(), edge)];
     for (site, network) in SITES {

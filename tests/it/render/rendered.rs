@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use bascule::core::caddy::{Rendered, compare, render};
+use bascule::core::caddy::{Rendered, compare};
 use bascule::core::health::Verdict;
 use bascule::core::inventory::BackendState;
 use bascule::core::model::FileSet;
-use bascule::core::routing::Effective;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::real_caddy::RealCaddy;
-use crate::support::inventory::{PLAIN_EDGE, Texts, desired, desired_of, observed, set_state};
+use crate::support::inventory::{PLAIN_EDGE, Texts, desired, desired_of, merge, observed, render, set_state};
 
 /// An inventory with one edge, and the backends of it that are down.
 #[derive(Debug)]
@@ -113,7 +112,7 @@ const CASES: &[Case] = &[
 fn render_files(files: &FileSet, down: &[&str]) -> Rendered {
     let desired = desired_of(files);
     let verdict = |name: &str| if down.contains(&name) { Verdict::Down } else { Verdict::Up };
-    let effective = Effective::merge(&desired, &observed(&desired, verdict));
+    let effective = merge(&desired, &observed(&desired, verdict));
     render(&effective, desired.edges.values().next().expect("an edge"))
 }
 
@@ -126,7 +125,7 @@ fn nothing_in_service() -> Rendered {
     let mut desired = desired(MINIMAL);
     set_state(&mut desired, "www-dijon-1", BackendState::Drain);
     set_state(&mut desired, "www-thory-1", BackendState::Disabled);
-    let effective = Effective::merge(&desired, &observed(&desired, |_| Verdict::Up));
+    let effective = merge(&desired, &observed(&desired, |_| Verdict::Up));
     render(&effective, desired.edges.values().next().expect("an edge"))
 }
 
@@ -201,7 +200,7 @@ fn every_change_of_what_is_served_changes_the_digest() {
     assert_eq!(digests.len(), CASES.len());
     let desired = desired(MINIMAL);
     let edge = desired.edges.values().next().expect("an edge");
-    let by = |verdict| render(&Effective::merge(&desired, &observed(&desired, |_| verdict)), edge).digest;
+    let by = |verdict| render(&merge(&desired, &observed(&desired, |_| verdict)), edge).digest;
     // Unknown is served like up: a start of the controller is no reason to reload.
     assert_eq!(by(Verdict::Unknown), by(Verdict::Up));
     assert_ne!(by(Verdict::Down), by(Verdict::Up));
