@@ -11,6 +11,7 @@ mod render;
 mod run;
 mod sample;
 mod schema;
+mod signals;
 mod status;
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
@@ -142,7 +143,11 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // What is left, such as a name that is being looked up, concerns nobody any more.
+    runtime.shutdown_background();
+    done
 }
 
 /// Writes to stdout. A reader that has seen enough, such as `head`, is no fault; `println!` would panic.

@@ -3,11 +3,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::{Context as _, bail};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::signals::Signals;
 use crate::app::{self, Settings};
 use crate::controller::{Debounce, EdgeSettings};
 use crate::core::model::{Limits, TimeSpan};
@@ -78,14 +78,21 @@ struct GitArgs {
 
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let settings = settings(args)?;
+    let mut signals = Signals::listen()?;
     let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        signalled().await;
-        info!("shutting down");
-        stop.cancel();
-    });
-    app::run(settings, shutdown).await?;
+    let work = app::run(settings, shutdown.clone());
+    tokio::pin!(work);
+    tokio::select! {
+        ended = &mut work => ended?,
+        () = signals.next() => {
+            info!("shutting down; a second signal ends it at once");
+            shutdown.cancel();
+            tokio::select! {
+                ended = &mut work => ended?,
+                () = signals.next() => bail!("told to end a second time: ended without waiting for work under way"),
+            }
+        }
+    }
     info!("ended");
     Ok(ExitCode::SUCCESS)
 }
@@ -145,16 +152,4 @@ fn secret(file: Option<&Path>, variable: &str) -> anyhow::Result<Option<String>>
     };
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
     Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
-}
-
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn signalled() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }

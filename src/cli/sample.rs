@@ -7,6 +7,8 @@ use axum::http::header;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use super::signals::Signals;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where it listens.
@@ -28,6 +30,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let router = Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .fallback(move || async move { ([(header::CACHE_CONTROL, "no-store")], answer) });
-    axum::serve(listener, router).with_graceful_shutdown(super::run::signalled()).await?;
+    let mut signals = Signals::listen()?;
+    axum::serve(listener, router).with_graceful_shutdown(async move { signals.next().await }).await?;
     Ok(ExitCode::SUCCESS)
 }

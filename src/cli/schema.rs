@@ -7,7 +7,8 @@ use super::print;
 use crate::core::inventory::schemas;
 
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false, args = ["write", "check"])]
+// A group of its own: the one that clap derives from the struct has `dir` in it too, and would exclude it.
+#[command(group = clap::ArgGroup::new("task").required(true).args(["write", "check"]))]
 pub(super) struct Args {
     /// Write the schemas.
     #[arg(long)]
@@ -15,7 +16,7 @@ pub(super) struct Args {
     /// Exit 1 when a schema there differs from this bascule's.
     #[arg(long)]
     check: bool,
-    /// The folder.
+    /// The folder of the schemas.
     #[arg(default_value = "schemas")]
     dir: PathBuf,
 }

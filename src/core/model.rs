@@ -1,6 +1,7 @@
 //! The vocabulary: values that everything else is made of.
 
 mod address;
+mod count;
 mod diagnostic;
 mod duration;
 mod file_set;
@@ -12,6 +13,7 @@ mod text;
 mod time;
 
 pub use self::address::{AdminAddress, CADDY_ADMIN_PORT, Email, HTTP_PORT, HTTPS_PORT, Listener, Port, Scheme};
+pub use self::count::counted;
 pub use self::diagnostic::{Diagnostic, Place, Related, Severity};
 pub use self::duration::TimeSpan;
 pub use self::file_set::{FileSet, Limits};

@@ -2,6 +2,7 @@
 
 mod client;
 mod commands;
+mod demo;
 mod faults;
 mod kill9;
 mod program;

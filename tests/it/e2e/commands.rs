@@ -183,6 +183,22 @@ fn schemas_that_were_edited_are_told() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
     assert!(ran.stderr.contains("schemas/site.json differs; mend it with `bascule schema --write"), "{}", ran.stderr);
     assert_eq!(run(&["schema"]).code, Some(1), "either one or the other");
+    assert_eq!(run(&["schema", "--write", "--check"]).code, Some(1), "not both");
+}
+
+#[test]
+fn schemas_go_to_the_folder_that_is_named() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let run = |args: &[&str]| bascule(folder.path(), args);
+    let written = run(&["schema", "--write", "editor/schemas"]).succeeded();
+    assert_eq!(written.lines().next(), Some("editor/schemas/site.json"), "{written}");
+    assert!(!folder.path().join("schemas").exists());
+    assert_eq!(run(&["schema", "--check", "editor/schemas"]).succeeded(), "");
+    write(&folder, "editor/schemas/edge.json", "{}");
+    let ran = run(&["schema", "--check", "editor/schemas"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("editor/schemas/edge.json differs"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`bascule schema --write editor/schemas`"), "{}", ran.stderr);
 }
 
 #[test]
