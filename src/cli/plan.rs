@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::builder::BoolishValueParser;
 use serde::Serialize;
 
 use super::{EXIT_CHANGES, Format, inputs, print};
@@ -17,13 +18,13 @@ pub(super) struct Args {
     #[arg(default_value = ".")]
     path: PathBuf,
     /// Only this edge.
-    #[arg(long)]
+    #[arg(long, env = "BASCULE_EDGE", value_name = "NAME")]
     edge: Option<EdgeName>,
     /// How the result is written.
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, env = "BASCULE_FORMAT", value_enum, default_value = "text")]
     format: Format,
     /// Exit 2 when something would change, 0 when nothing would.
-    #[arg(long)]
+    #[arg(long, env = "BASCULE_DETAILED_EXITCODE", value_parser = BoolishValueParser::new())]
     detailed_exitcode: bool,
 }
 

@@ -7,12 +7,13 @@ use axum::http::header;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use super::addresses;
 use super::signals::Signals;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where it listens.
-    #[arg(long, env = "SAMPLE_LISTEN")]
+    #[arg(long, env = "SAMPLE_LISTEN", value_name = "ADDRESS", value_parser = addresses::listen)]
     listen: SocketAddr,
     /// What it calls itself in its answers.
     #[arg(long, env = "SAMPLE_NAME")]

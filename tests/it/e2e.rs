@@ -8,6 +8,7 @@ mod kill9;
 mod program;
 mod push;
 mod secrets;
+mod settings;
 mod talker;
 mod traffic;
 mod world;

@@ -236,18 +236,19 @@ fn what_is_mistyped_is_never_taken_for_changes() {
 }
 
 #[test]
-fn every_setting_of_run_is_a_variable_too() {
-    let help = bascule(Path::new("/"), &["run", "--help"]).succeeded();
-    let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+fn every_flag_is_a_variable_too() {
     let mut settings = 0;
-    for flag in
-        flags.filter_map(|line| line.split([' ', '=']).next()).filter(|flag| *flag != "help" && *flag != "version")
-    {
-        let variable = format!("[env: BASCULE_{}=", flag.to_uppercase().replace('-', "_"));
-        assert!(help.contains(&variable), "--{flag} has no variable:\n{help}");
-        settings += 1;
+    for command in ["run", "check", "render", "plan", "apply", "status", "healthcheck", "demo"] {
+        let help = bascule(Path::new("/"), &[command, "--help"]).succeeded();
+        let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+        let flags = flags.filter_map(|line| line.split([' ', '=']).next());
+        for flag in flags.filter(|flag| *flag != "help" && *flag != "version") {
+            let variable = format!("[env: BASCULE_{}=", flag.to_uppercase().replace('-', "_"));
+            assert!(help.contains(&variable), "--{flag} of {command} has no variable:\n{help}");
+            settings += 1;
+        }
     }
-    assert!(settings >= 10, "only {settings} settings were found:\n{help}");
+    assert!(settings >= 40, "only {settings} settings were found");
 }
 
 #[test]
