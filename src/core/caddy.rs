@@ -13,6 +13,6 @@ mod render;
 mod server;
 
 pub use self::actual::{Actual, Seen, Standing};
-pub use self::diff::{EdgeChange, diff};
+pub use self::diff::{EdgeChange, UpstreamWeight, diff};
 pub use self::matcher::Overlaps;
 pub use self::render::{Rendered, render, service_of_route_id};

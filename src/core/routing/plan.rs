@@ -36,6 +36,7 @@ impl Hold {
     /// What is refused and what happens instead, without the name of what it is about.
     pub fn reason(&self) -> String {
         match self {
+            Self::AllDown { backends: 1, .. } => "its only backend is down; it is tried all the same".to_owned(),
             Self::AllDown { backends, .. } => format!("all {backends} backends are down; all of them are tried"),
         }
     }

@@ -138,9 +138,17 @@ async fn plan_shows_what_apply_then_does() {
         port.get()
     );
     write(&folder, "inventory/edges/local.yaml", &edge);
+    // Caddy will ask the backends whether they are healthy: on loopback, where nobody is.
+    for file in ["sites/dijon", "sites/thory", "backends/www-dijon-1", "backends/www-thory-1"] {
+        let path = format!("inventory/{file}.yaml");
+        let text = std::fs::read_to_string(folder.path().join(&path)).expect("a file");
+        write(&folder, &path, &text.replace("10.200.", "127.200."));
+    }
     let run = |args: &[&str]| bascule(folder.path(), args);
     let plan = run(&["plan"]).succeeded();
-    assert!(plan.contains("+ service www -> 10.200.1.23:8080, 10.200.2.23:8080"), "{plan}");
+    let expected = "edge local, which runs nothing yet:\n  + server bascule-http\n  \
+                    + service www -> 127.200.1.23:8080, 127.200.2.23:8080\nPlan: 2 changes on 1 of 1 edge\n";
+    assert_eq!(plan, expected);
     let detailed = run(&["plan", "--detailed-exitcode"]);
     assert_eq!((detailed.code, &detailed.stdout, detailed.stderr.as_str()), (Some(2), &plan, ""));
     assert_eq!(caddy.access().config().await, Value::Null, "a plan writes nothing");
@@ -151,11 +159,19 @@ async fn plan_shows_what_apply_then_does() {
     let applied = run(&["apply", "--edge", "local"]).succeeded();
     assert!(applied.starts_with("edge local: applied "), "{applied}");
     let nothing = run(&["plan", "--detailed-exitcode"]).succeeded();
-    assert_eq!(nothing, "edge local: no changes\nPlan: 0 changes on 0 of 1 edges\n");
+    assert_eq!(nothing, "edge local: no changes\nPlan: 0 changes on 0 of 1 edge\n");
     let again = run(&["apply"]).succeeded();
     assert!(again.starts_with("edge local: no changes"), "{again}");
     let rendered: Value = serde_json::from_str(&run(&["render"]).succeeded()).expect("JSON");
     assert_eq!(caddy.access().config().await["apps"], rendered["apps"]);
+
+    let backend = "inventory/backends/www-dijon-1.yaml";
+    let text = std::fs::read_to_string(folder.path().join(backend)).expect("a file");
+    assert!(text.contains("\nweight: 1\n"), "{text}");
+    write(&folder, backend, &text.replace("\nweight: 1\n", "\nweight: 3\n"));
+    let expected = "edge local:\n  ~ service www: weights 127.200.1.23:8080 = 3, 127.200.2.23:8080 = 1\n\
+                    Plan: 1 change on 1 of 1 edge\n";
+    assert_eq!(run(&["plan"]).succeeded(), expected);
 
     drop(caddy);
     for command in ["plan", "apply"] {
