@@ -68,8 +68,7 @@ enum Command {
     Init(init::Args),
     /// Runs two sites on loopback with a real git repository and a real Caddy.
     Demo(demo::Args),
-    /// Runs a sample backend that says who it is. For demonstrations.
-    #[command(hide = true)]
+    /// Runs a sample backend that says who it is, for trying things out.
     Sample(sample::Args),
     /// Exits 0 when the controller answers that it is alive. For container health checks.
     Healthcheck(status::HealthArgs),

@@ -110,7 +110,7 @@ fn place(repo: Option<&str>, path: String) -> anyhow::Result<(Location, String)>
              here with `bascule init`"
         );
         // A plain folder is the inventory itself.
-        return Ok((Location::Directory(PathBuf::from(path)), String::new()));
+        return Ok((absolute(Location::Directory(PathBuf::from(path)))?, String::new()));
     };
     let is_below = Path::new(&path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     ensure!(
@@ -118,7 +118,17 @@ fn place(repo: Option<&str>, path: String) -> anyhow::Result<(Location, String)>
         "`--path {path}` is no folder inside of the repository: give its path from the repository's root, such as \
          `inventory`, or `.` for the root itself"
     );
-    Ok((Location::parse(repo).context("--repo")?, path))
+    Ok((absolute(Location::parse(repo).context("--repo")?)?, path))
+}
+
+/// A folder by its whole path: that is how the system names what changes in it, and messages say where it is.
+fn absolute(location: Location) -> anyhow::Result<Location> {
+    let whole = |path| std::path::absolute(path).context("the current folder is not known");
+    Ok(match location {
+        Location::Remote(url) => Location::Remote(url),
+        Location::Local(path) => Location::Local(whole(path)?),
+        Location::Directory(path) => Location::Directory(whole(path)?),
+    })
 }
 
 fn check_state(state: &Path) -> anyhow::Result<()> {

@@ -32,7 +32,9 @@ pub(super) fn execute(args: Args) -> anyhow::Result<ExitCode> {
             print(format!("{}\n", path.display()))?;
             continue;
         }
-        let found = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let found = std::fs::read_to_string(&path).with_context(|| {
+            format!("cannot read `{}`; write it with `bascule schema --write {}`", path.display(), dir.display())
+        })?;
         if found != text {
             eprintln!("{} differs; mend it with `bascule schema --write {}`", path.display(), dir.display());
             code = ExitCode::FAILURE;

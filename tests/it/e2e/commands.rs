@@ -47,6 +47,13 @@ fn a_starter_is_clean_and_is_not_overwritten() {
     let ran = bascule(folder.path(), &["init", "inventory"]);
     assert!(ran.stdout.contains("\ninventory/sites/dijon.yaml\n"), "the folder itself may be named: {}", ran.stdout);
 
+    write(&folder, "notes", "");
+    for path in ["notes", "notes/below"] {
+        let ran = bascule(folder.path(), &["init", path]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+        assert!(ran.stderr.starts_with("error: `notes` is a file; name a folder"), "{}", ran.stderr);
+    }
+
     let site = folder.path().join("mine/inventory/sites/dijon.yaml");
     std::fs::write(&site, "mine").expect("a file is written");
     std::fs::remove_file(folder.path().join("mine/inventory/edges/local.yaml")).expect("a file is removed");
