@@ -87,13 +87,18 @@ impl Default for Wires {
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Settings { source, state, poll, listen, relay, edge, prober } = settings;
+    // What can refuse to start comes first, and what is said to listen does from then on.
+    let local = source.location.local_path().map(|path| (path.to_owned(), source.branch.clone()));
+    let source = Source::open(source)?;
+    let prober = Prober::new(prober)?;
     let listener = Api::bind(listen).await?;
-    info!(listen = %listener.local_addr().context("the API's address is not known")?, "API listens");
+    let address = listener.local_addr().context("the API's address is not known")?;
     let relay = match &relay {
         Some(address) => Some(RelayServer::bind(address).await?),
         None => None,
     };
     let store = Store::open(&state)?;
+    info!(listen = %address, "API listens");
     let wires = Wires::default();
     recall(&store, &wires).await;
     let remembered = store.health().await.unwrap_or_else(|error| {
@@ -107,8 +112,8 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
 
     let mut tasks = Tasks::new(shutdown.clone());
     let wake = Arc::new(Notify::new());
-    if let Some(path) = source.location.local_path() {
-        match watch_local(path, &source.branch, Arc::clone(&wake)) {
+    if let Some((path, branch)) = local {
+        match watch_local(&path, &branch, Arc::clone(&wake)) {
             Ok(guard) => tasks.keep(guard),
             Err(error) => warn!(%error, "the local source cannot be watched; it is polled"),
         }
@@ -116,13 +121,12 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let watcher = Watcher {
         settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX },
         clock: now,
-        source: Source::open(source)?,
+        source,
         store: store.clone(),
         wake,
         state: wires.source.clone(),
     };
     let (samples_tx, samples) = mpsc::channel(SAMPLES_BOUND);
-    let prober = Prober::new(prober)?;
     let observer = Observer {
         settings: ObserverSettings::default(),
         clock: now,

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Data goes to stdout, everything else to stderr.
 
+mod addresses;
 mod apply;
 mod check;
 mod demo;
@@ -11,13 +12,14 @@ mod render;
 mod run;
 mod sample;
 mod schema;
+mod signals;
 mod status;
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use self::logging::LogFormat;
 
@@ -39,7 +41,7 @@ struct Cli {
     #[arg(long, global = true, env = "BASCULE_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
     /// Which log lines are written: a level, or a filter such as `info,bascule::probe=debug`.
-    #[arg(long, global = true, env = "BASCULE_LOG", default_value = "info,notify=error")]
+    #[arg(long, global = true, env = "BASCULE_LOG", default_value = "info,notify=error", value_name = "FILTER")]
     log: String,
     #[command(subcommand)]
     command: Command,
@@ -66,8 +68,7 @@ enum Command {
     Init(init::Args),
     /// Runs two sites on loopback with a real git repository and a real Caddy.
     Demo(demo::Args),
-    /// Runs a sample backend that says who it is. For demonstrations.
-    #[command(hide = true)]
+    /// Runs a sample backend that says who it is, for trying things out.
     Sample(sample::Args),
     /// Exits 0 when the controller answers that it is alive. For container health checks.
     Healthcheck(status::HealthArgs),
@@ -91,7 +92,7 @@ enum Format {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let Cli { log_format, log, command } = match Cli::try_parse() {
+    let Cli { log_format, log, command } = match parse() {
         Ok(cli) => cli,
         // Help and the version come this way too, for stdout.
         Err(usage) => {
@@ -113,6 +114,22 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    let mut command = Cli::command().mut_args(without_empty_variable);
+    let subcommands: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    for name in subcommands {
+        command = command.mut_subcommand(name, |command| command.mut_args(without_empty_variable));
+    }
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// An empty variable is one that is not set, as compose files and unit files leave it; clap takes it for an empty value.
+fn without_empty_variable(arg: clap::Arg) -> clap::Arg {
+    let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if is_empty { arg.env(None::<&'static str>) } else { arg }
 }
 
 fn execute(command: Command) -> anyhow::Result<ExitCode> {
@@ -142,7 +159,11 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // What is left, such as a name that is being looked up, concerns nobody any more.
+    runtime.shutdown_background();
+    done
 }
 
 /// Writes to stdout. A reader that has seen enough, such as `head`, is no fault; `println!` would panic.

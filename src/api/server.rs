@@ -23,7 +23,7 @@ pub struct Api {
 #[derive(Debug, Error)]
 pub enum ApiError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address} for the API; name another address with `--listen`")]
     Listen {
         /// The address.
         address: SocketAddr,

@@ -14,7 +14,7 @@ pub(super) struct Args {
     #[arg(default_value = ".")]
     path: PathBuf,
     /// Only this edge.
-    #[arg(long)]
+    #[arg(long, env = "BASCULE_EDGE", value_name = "NAME")]
     edge: Option<EdgeName>,
 }
 

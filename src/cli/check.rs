@@ -10,7 +10,7 @@ pub(super) struct Args {
     #[arg(default_value = ".")]
     path: PathBuf,
     /// How the result is written.
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, env = "BASCULE_FORMAT", value_enum, default_value = "text")]
     format: Format,
 }
 

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -11,19 +11,30 @@ const FOLDER: &str = "inventory";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Your repository's root, or a new folder. The inventory is written to its folder `inventory`, where `run` reads it.
+    /// Your repository's root, or a new folder. The inventory is written to its folder `inventory`, where `run` reads it; a
+    /// folder that is itself named `inventory` gets it directly. The schemas for editors go to `.bascule/schemas` in there.
     #[arg(default_value = ".")]
     dir: PathBuf,
 }
 
 pub(super) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let Args { dir } = args;
-    let root = if dir.ends_with(FOLDER) { dir.clone() } else { dir.join(FOLDER) };
+    let root = match &dir {
+        dir if dir.ends_with(FOLDER) => dir.clone(),
+        dir if dir == Path::new(".") => PathBuf::from(FOLDER),
+        dir => dir.join(FOLDER),
+    };
+    if let Some(file) = root.ancestors().find(|path| path.exists() && !path.is_dir()) {
+        bail!("`{}` is a file; name a folder: your repository's root, or a new one", file.display());
+    }
     let files = starter();
     // All or nothing: no file of yours is overwritten, and none is left half started.
     let taken: Vec<_> = files.iter().map(|(path, _)| root.join(path)).filter(|path| path.exists()).collect();
     if let Some(first) = taken.first() {
-        bail!("`{}` is already there; nothing was written", first.display());
+        bail!(
+            "`{}` is already there; nothing was written. Edit what is there, or name another folder",
+            first.display()
+        );
     }
     for (path, text) in files {
         let path = root.join(path);

@@ -2,11 +2,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::builder::BoolishValueParser;
 use serde::Serialize;
 
 use super::{EXIT_CHANGES, Format, inputs, print};
 use crate::core::caddy::{EdgeChange, Pool, diff, render};
-use crate::core::model::EdgeName;
+use crate::core::model::{EdgeName, counted};
 use crate::core::routing::{Inputs, plan};
 use crate::edge::{Admin as _, AdminSettings, CaddyAdmin};
 
@@ -16,13 +17,13 @@ pub(super) struct Args {
     #[arg(default_value = ".")]
     path: PathBuf,
     /// Only this edge.
-    #[arg(long)]
+    #[arg(long, env = "BASCULE_EDGE", value_name = "NAME")]
     edge: Option<EdgeName>,
     /// How the result is written.
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, env = "BASCULE_FORMAT", value_enum, default_value = "text")]
     format: Format,
     /// Exit 2 when something would change, 0 when nothing would.
-    #[arg(long)]
+    #[arg(long, env = "BASCULE_DETAILED_EXITCODE", value_parser = BoolishValueParser::new())]
     detailed_exitcode: bool,
 }
 
@@ -59,17 +60,16 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 fn text(plans: &[EdgePlanDto]) -> String {
     let mut lines = Vec::new();
     for plan in plans {
-        if plan.changes.is_empty() {
-            lines.push(format!("edge {}: no changes", plan.edge));
-            continue;
+        let (work, found): (Vec<_>, Vec<_>) = plan.changes.iter().partition(|change| change.is_work());
+        match (work.is_empty(), found.is_empty()) {
+            (true, true) => lines.push(format!("edge {}: no changes", plan.edge)),
+            (_, true) => lines.push(format!("edge {}:", plan.edge)),
+            (_, false) => lines.push(format!("edge {}, which runs nothing yet:", plan.edge)),
         }
-        lines.push(format!("edge {}:", plan.edge));
-        for change in &plan.changes {
-            lines.push(format!("  {change}"));
-        }
+        lines.extend(work.into_iter().map(|change| format!("  {change}")));
     }
-    let changes: usize = plans.iter().map(|plan| plan.changes.len()).sum();
+    let changes = plans.iter().flat_map(|plan| &plan.changes).filter(|change| change.is_work()).count();
     let edges = plans.iter().filter(|plan| !plan.changes.is_empty()).count();
-    lines.push(format!("Plan: {changes} changes on {edges} of {} edges\n", plans.len()));
+    lines.push(format!("Plan: {} on {edges} of {}\n", counted(changes, "change"), counted(plans.len(), "edge")));
     lines.join("\n")
 }

@@ -12,7 +12,7 @@ pub(super) struct Args {
     #[arg(default_value = ".")]
     path: PathBuf,
     /// The edge to render for. May be left out where the inventory has only one.
-    #[arg(long)]
+    #[arg(long, env = "BASCULE_EDGE", value_name = "NAME")]
     edge: Option<EdgeName>,
 }
 

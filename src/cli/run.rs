@@ -1,33 +1,38 @@
+mod credentials;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::{Context as _, bail, ensure};
+use clap::builder::NonEmptyStringValueParser;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::credentials::{GitArgs, credentials};
+use super::addresses;
+use super::signals::Signals;
 use crate::app::{self, Settings};
 use crate::controller::{Debounce, EdgeSettings};
 use crate::core::model::{DialAddress, Limits, TextError, TimeSpan};
-use crate::git::{Credentials, Location, SourceSettings};
+use crate::git::{Location, SourceSettings};
 use crate::probe::{ProberSettings, raise_open_files};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The git repository: an https, ssh or file URL, `user@host:path`, or the path of a local repository. Without it,
     /// `--path` is a plain folder, for trying things out.
-    #[arg(long, env = "BASCULE_REPO", value_name = "URL|PATH")]
+    #[arg(long, env = "BASCULE_REPO", value_name = "URL|PATH", value_parser = NonEmptyStringValueParser::new())]
     repo: Option<String>,
     /// The branch to follow.
-    #[arg(long, env = "BASCULE_BRANCH", default_value = "main")]
+    #[arg(long, env = "BASCULE_BRANCH", default_value = "main", value_parser = NonEmptyStringValueParser::new())]
     branch: String,
-    /// The inventory's folder in the repository.
-    #[arg(long, env = "BASCULE_PATH", default_value = "inventory")]
+    /// The inventory's folder in the repository; `.` is the repository's root.
+    #[arg(long, env = "BASCULE_PATH", default_value = "inventory", value_name = "FOLDER", value_parser = NonEmptyStringValueParser::new())]
     path: String,
     /// The state file. It is made when it is not there.
-    #[arg(long, env = "BASCULE_STATE", default_value = "bascule.db")]
+    #[arg(long, env = "BASCULE_STATE", default_value = "bascule.db", value_name = "FILE")]
     state: PathBuf,
     /// Time between two fetches. A local repository is also watched, so that a commit is seen at once.
     #[arg(long, env = "BASCULE_POLL", default_value = "30s")]
@@ -36,7 +41,7 @@ pub(super) struct Args {
     #[arg(long, env = "BASCULE_FETCH_TIMEOUT", default_value = "60s")]
     fetch_timeout: TimeSpan,
     /// Where the API listens.
-    #[arg(long, env = "BASCULE_LISTEN", default_value = "127.0.0.1:7500")]
+    #[arg(long, env = "BASCULE_LISTEN", default_value = "127.0.0.1:7500", value_name = "ADDRESS", value_parser = addresses::listen)]
     listen: SocketAddr,
     /// Where the verdict relays of edges are answered: an address, a socket file (`unix//run/bascule/relay.sock`), or `off`.
     #[arg(long, env = "BASCULE_RELAY", default_value = "127.0.0.1:7501")]
@@ -66,53 +71,37 @@ impl std::str::FromStr for RelayArg {
     }
 }
 
-/// Credentials for the repository. Secrets are files or environment variables, never arguments: arguments are seen by every
-/// user of a machine.
-#[derive(Debug, clap::Args)]
-#[expect(clippy::struct_field_names, reason = "a field's name is its flag's")]
-struct GitArgs {
-    /// User name for https. With a token, most forges take any name.
-    #[arg(long, env = "BASCULE_GIT_USERNAME")]
-    git_username: Option<String>,
-    /// File with the password or token for https. Or set `BASCULE_GIT_PASSWORD`.
-    #[arg(long, env = "BASCULE_GIT_PASSWORD_FILE", value_name = "FILE")]
-    git_password_file: Option<PathBuf>,
-    /// Private key for ssh. Without it, the ssh agent is asked.
-    #[arg(long, env = "BASCULE_GIT_SSH_KEY", value_name = "FILE")]
-    git_ssh_key: Option<PathBuf>,
-    /// File with the private key's passphrase. Or set `BASCULE_GIT_SSH_PASSPHRASE`.
-    #[arg(long, env = "BASCULE_GIT_SSH_PASSPHRASE_FILE", value_name = "FILE")]
-    git_ssh_passphrase_file: Option<PathBuf>,
-    /// Host keys that are trusted. Default: `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`.
-    #[arg(long, env = "BASCULE_GIT_KNOWN_HOSTS", value_name = "FILE")]
-    git_known_hosts: Option<PathBuf>,
-    /// Certificate authorities that are trusted for https, besides the system's.
-    #[arg(long, env = "BASCULE_GIT_CA_FILE", value_name = "FILE")]
-    git_ca_file: Option<PathBuf>,
-}
-
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let settings = settings(args)?;
+    let mut signals = Signals::listen()?;
     let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        signalled().await;
-        info!("shutting down");
-        stop.cancel();
-    });
-    app::run(settings, shutdown).await?;
+    let work = app::run(settings, shutdown.clone());
+    tokio::pin!(work);
+    tokio::select! {
+        ended = &mut work => ended?,
+        () = signals.next() => {
+            info!("shutting down; a second signal ends it at once");
+            shutdown.cancel();
+            tokio::select! {
+                ended = &mut work => ended?,
+                () = signals.next() => bail!("told to end a second time: ended without waiting for work under way"),
+            }
+        }
+    }
     info!("ended");
     Ok(ExitCode::SUCCESS)
 }
 
+/// Everything that can be refused without opening anything is refused here, by its flag, its value and the cure.
 fn settings(args: Args) -> anyhow::Result<Settings> {
     let Args { repo, branch, path, state, poll, fetch_timeout, listen, relay, resync, quiet, ceiling, git } = args;
-    let location = match &repo {
-        Some(repo) => Location::parse(repo)?,
-        None => Location::Directory(PathBuf::from(&path)),
-    };
-    // A plain folder is the inventory itself.
-    let path = if matches!(location, Location::Directory(_)) && repo.is_none() { String::new() } else { path };
+    ensure!(
+        quiet <= ceiling,
+        "`--quiet {quiet}` is longer than `--ceiling {ceiling}`, the longest wait of all: give a shorter `--quiet` or a \
+         longer `--ceiling`"
+    );
+    let (location, path) = place(repo.as_deref(), path)?;
+    check_state(&state)?;
     let source = SourceSettings {
         location,
         branch,
@@ -127,6 +116,48 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     Ok(Settings { source, state, poll: poll.get(), listen, relay: relay.0, edge, prober: prober() })
 }
 
+/// The source, and the inventory's folder in it.
+fn place(repo: Option<&str>, path: String) -> anyhow::Result<(Location, String)> {
+    let Some(repo) = repo else {
+        ensure!(
+            Path::new(&path).is_dir(),
+            "`--path {path}` is not a folder, and no repository is named: name one with `--repo`, or start an inventory \
+             here with `bascule init`"
+        );
+        // A plain folder is the inventory itself.
+        return Ok((absolute(Location::Directory(PathBuf::from(path)))?, String::new()));
+    };
+    let is_below = Path::new(&path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    ensure!(
+        is_below,
+        "`--path {path}` is no folder inside of the repository: give its path from the repository's root, such as \
+         `inventory`, or `.` for the root itself"
+    );
+    Ok((absolute(Location::parse(repo).context("--repo")?)?, path))
+}
+
+/// A folder by its whole path: that is how the system names what changes in it, and messages say where it is.
+fn absolute(location: Location) -> anyhow::Result<Location> {
+    let whole = |path| std::path::absolute(path).context("the current folder is not known");
+    Ok(match location {
+        Location::Remote(url) => Location::Remote(url),
+        Location::Local(path) => Location::Local(whole(path)?),
+        Location::Directory(path) => Location::Directory(whole(path)?),
+    })
+}
+
+fn check_state(state: &Path) -> anyhow::Result<()> {
+    let shown = state.display();
+    ensure!(!state.is_dir(), "`--state {shown}` is a folder: name a file in it, such as `{shown}/bascule.db`");
+    let folder = state.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(
+        folder.is_dir(),
+        "`--state {shown}`: there is no folder `{}`; make it, or name a file elsewhere",
+        folder.display()
+    );
+    Ok(())
+}
+
 /// Every backend costs a connection that is kept between its probes, so the process takes as many files as it may.
 pub(super) fn prober() -> ProberSettings {
     let settings = ProberSettings::new(Arc::new(app::now));
@@ -136,40 +167,5 @@ pub(super) fn prober() -> ProberSettings {
             warn!(%error, "the limit of open files stays as it is");
             settings
         }
-    }
-}
-
-fn credentials(args: GitArgs) -> anyhow::Result<Credentials> {
-    let GitArgs {
-        git_username: username,
-        git_password_file,
-        git_ssh_key: ssh_key,
-        git_ssh_passphrase_file,
-        git_known_hosts: known_hosts,
-        git_ca_file: ca_file,
-    } = args;
-    let password = secret(git_password_file.as_deref(), "BASCULE_GIT_PASSWORD")?;
-    let ssh_passphrase = secret(git_ssh_passphrase_file.as_deref(), "BASCULE_GIT_SSH_PASSPHRASE")?;
-    Ok(Credentials { username, password, ssh_key, ssh_passphrase, known_hosts, ca_file })
-}
-
-/// A secret from a file, else from the environment. The newline that editors leave at the end of a file is not part of it.
-fn secret(file: Option<&Path>, variable: &str) -> anyhow::Result<Option<String>> {
-    let Some(file) = file else {
-        return Ok(std::env::var(variable).ok().filter(|value| !value.is_empty()));
-    };
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
-}
-
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn signalled() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }

@@ -7,10 +7,13 @@ use axum::http::header;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use super::addresses;
+use super::signals::Signals;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where it listens.
-    #[arg(long, env = "SAMPLE_LISTEN")]
+    #[arg(long, env = "SAMPLE_LISTEN", value_name = "ADDRESS", value_parser = addresses::listen)]
     listen: SocketAddr,
     /// What it calls itself in its answers.
     #[arg(long, env = "SAMPLE_NAME")]
@@ -28,6 +31,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let router = Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .fallback(move || async move { ([(header::CACHE_CONTROL, "no-store")], answer) });
-    axum::serve(listener, router).with_graceful_shutdown(super::run::signalled()).await?;
+    let mut signals = Signals::listen()?;
+    axum::serve(listener, router).with_graceful_shutdown(async move { signals.next().await }).await?;
     Ok(ExitCode::SUCCESS)
 }

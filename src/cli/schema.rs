@@ -7,7 +7,8 @@ use super::print;
 use crate::core::inventory::schemas;
 
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false, args = ["write", "check"])]
+// A group of its own: the one that clap derives from the struct has `dir` in it too, and would exclude it.
+#[command(group = clap::ArgGroup::new("task").required(true).args(["write", "check"]))]
 pub(super) struct Args {
     /// Write the schemas.
     #[arg(long)]
@@ -15,7 +16,7 @@ pub(super) struct Args {
     /// Exit 1 when a schema there differs from this bascule's.
     #[arg(long)]
     check: bool,
-    /// The folder.
+    /// The folder of the schemas.
     #[arg(default_value = "schemas")]
     dir: PathBuf,
 }
@@ -31,7 +32,9 @@ pub(super) fn execute(args: Args) -> anyhow::Result<ExitCode> {
             print(format!("{}\n", path.display()))?;
             continue;
         }
-        let found = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let found = std::fs::read_to_string(&path).with_context(|| {
+            format!("cannot read `{}`; write it with `bascule schema --write {}`", path.display(), dir.display())
+        })?;
         if found != text {
             eprintln!("{} differs; mend it with `bascule schema --write {}`", path.display(), dir.display());
             code = ExitCode::FAILURE;

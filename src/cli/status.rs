@@ -1,9 +1,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use clap::builder::BoolishValueParser;
 
-use super::{Format, is_colour_wanted, print};
+use super::{Format, addresses, is_colour_wanted, print};
 use crate::core::status::{Paint, StatusDto, text};
 
 const SERVER: &str = "http://127.0.0.1:7500";
@@ -13,20 +14,20 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where the controller's API listens.
-    #[arg(long, env = "BASCULE_SERVER", default_value = SERVER)]
+    #[arg(long, env = "BASCULE_SERVER", default_value = SERVER, value_name = "URL", value_parser = addresses::server)]
     server: String,
     /// How the result is written.
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, env = "BASCULE_FORMAT", value_enum, default_value = "text")]
     format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct HealthArgs {
     /// Where the controller's API listens.
-    #[arg(long, env = "BASCULE_SERVER", default_value = SERVER)]
+    #[arg(long, env = "BASCULE_SERVER", default_value = SERVER, value_name = "URL", value_parser = addresses::server)]
     server: String,
     /// Also ask whether it is ready: a revision is served and every edge has been tried.
-    #[arg(long)]
+    #[arg(long, env = "BASCULE_READY", value_parser = BoolishValueParser::new())]
     ready: bool,
 }
 
@@ -54,12 +55,26 @@ pub(super) async fn healthcheck(args: HealthArgs) -> anyhow::Result<ExitCode> {
 
 async fn get(server: &str, path: &str) -> anyhow::Result<String> {
     let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-    let url = format!("{}{path}", server.trim_end_matches('/'));
-    let answer = client.get(&url).send().await.with_context(|| format!("no controller answers at {server}"))?;
+    let url = format!("{server}{path}");
+    let answer = client.get(&url).send().await.map_err(|error| unanswered(server, &error))?;
     let status = answer.status();
     let body = answer.text().await.with_context(|| format!("the answer of {url} broke off"))?;
     if !status.is_success() {
         bail!("{url} answered {status}: {}", body.trim());
     }
     Ok(body)
+}
+
+/// The library tells the address and the fault three times over; its last cause is what the system says.
+fn unanswered(server: &str, error: &reqwest::Error) -> anyhow::Error {
+    if error.is_timeout() {
+        return anyhow!("the controller at {server} did not answer within {} s", TIMEOUT.as_secs());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    anyhow!(
+        "no controller answers at {server} ({cause}): start one with `bascule run`, or say where it listens with `--server`"
+    )
 }

@@ -1,6 +1,7 @@
 //! The vocabulary: values that everything else is made of.
 
 mod address;
+mod count;
 mod diagnostic;
 mod duration;
 mod file_set;
@@ -15,6 +16,7 @@ pub use self::address::{
     AdminAddress, BASCULE_RELAY_PORT, CADDY_ADMIN_PORT, DialAddress, Email, HTTP_PORT, HTTPS_PORT, Listener, Port,
     Scheme,
 };
+pub use self::count::counted;
 pub use self::diagnostic::{Diagnostic, Place, Related, Severity};
 pub use self::duration::TimeSpan;
 pub use self::file_set::{FileSet, Limits};

@@ -2,11 +2,13 @@
 
 mod client;
 mod commands;
+mod demo;
 mod faults;
 mod kill9;
 mod program;
 mod push;
 mod secrets;
+mod settings;
 mod talker;
 mod traffic;
 mod world;

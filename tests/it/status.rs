@@ -126,6 +126,39 @@ fn empty() -> StatusDto {
     })
 }
 
+/// The lines that tell of faults in the inventory, and how many details programs get.
+fn told(source: Option<&Fault>, refusal: &Fault) -> (Vec<String>, usize) {
+    let (observed, edges) = (Observed::default(), BTreeMap::new());
+    let status = view(&Inputs {
+        now: NOW,
+        served: None,
+        fetched_at: Some(ago(90)),
+        source_faults: [source, Some(refusal)],
+        observed: &observed,
+        plan: None,
+        edges: &edges,
+    });
+    let text = text(&status, Paint::Plain);
+    let lines = text.lines().filter(|line| line.contains("yaml:")).map(|line| line.trim().to_owned()).collect();
+    (lines, status.faults.iter().map(|fault| fault.details.len()).sum())
+}
+
+#[test]
+fn a_diagnostic_is_told_once_and_only_as_long_as_it_can_be_looked_at() {
+    let detail = |file: &str| format!("{file}.yaml:3:7: error[unknown-site]: no site is named `dijno`");
+    let fault = |message: String, details: Vec<String>| Fault { scope: "inventory", message, since: ago(90), details };
+    let message = |more: &str| format!("revision 89ab is refused: {}{more}; the last good one stays", detail("a"));
+    let one = fault(message(""), vec![detail("a")]);
+    assert_eq!(told(None, &one), (vec![format!("fault inventory: {} (for 90s)", one.message)], 1));
+    let two = fault(message(" (and 1 more)"), vec![detail("a"), detail("b")]);
+    let first = format!("fault inventory: {} (for 90s)", two.message);
+    assert_eq!(told(None, &two), (vec![first, detail("b")], 2));
+
+    let source = Fault { scope: "source", message: "cannot read it".to_owned(), since: ago(30), details: Vec::new() };
+    let last = format!("fault inventory: at the last look at the source: {} (for 90s)", two.message);
+    assert_eq!(told(Some(&source), &two), (vec![last], 0));
+}
+
 fn without_version(status: &StatusDto) -> StatusDto {
     StatusDto { version: "0.0.0".to_owned(), ..status.clone() }
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 use tokio::task::JoinHandle;
 
-use super::world::{PATIENCE, SITES, World, ask_once, backend_document, backend_name, is_closed_connection};
+use super::places::{SITES, backend_name};
+use super::world::{PATIENCE, World, ask_once, is_closed_connection};
+use crate::core::model::counted;
 use crate::core::status::{BackendDto, StatusDto};
 
 /// Requests that decide who serves: enough that a site with half of the traffic cannot be missed by chance (2^-50).
@@ -27,15 +29,15 @@ pub(super) async fn run(mut world: World) -> anyhow::Result<()> {
             up(status).len() == 2 && status.edges.iter().all(|edge| edge.applied.is_some())
         })
         .await?;
-    say(&format!("config pushed: {} push(es), edge in sync", status.edges[0].pushes));
+    say(&format!("config pushed: {}, edge in sync", counted(status.edges[0].pushes, "push")));
     expect_sites(&world, &[dijon, thory]).await?;
     say("both sites serving");
     let client = Client::start(&world);
 
-    world.start_backend(dijon, 2)?;
+    world.start_backend(dijon, 2).await?;
     let committed = Instant::now();
     let path = format!("inventory/backends/{}.yaml", backend_name(dijon, 2));
-    world.commit(&path, &backend_document(dijon, 2)?, "Add a second backend in dijon")?;
+    world.commit(&path, &world.places.backend_document(dijon, 2)?, "Add a second backend in dijon")?;
     wait_for_answer(&world, &backend_name(dijon, 2)).await?;
     say(&format!("new backend committed: first answer after {} ms", committed.elapsed().as_millis()));
 
@@ -56,10 +58,10 @@ pub(super) async fn run(mut world: World) -> anyhow::Result<()> {
     let during = requests - before;
     say(&format!(
         "a client asked {requests} times all the while, {during} of them from the cut on: {failures} failed \
-         ({again} sent again over a new connection after a reload had closed the one in use)"
+         ({again} sent again over a new connection, since a reload had closed the one in use)"
     ));
     world.end().await?;
-    ensure!(failures == 0, "{failures} requests failed; none should");
+    ensure!(failures == 0, "{} failed; none should", counted(failures, "request"));
     say("exercise passed");
     Ok(())
 }
@@ -129,7 +131,7 @@ impl Client {
     fn start(world: &World) -> Self {
         let (stop, requests) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (is_over, count) = (Arc::clone(&stop), Arc::clone(&requests));
-        let (client, edge) = (world.client(), world.edge);
+        let (client, edge) = (world.client(), world.places.edge);
         let task = tokio::spawn(async move {
             let mut seen = Seen::default();
             while !is_over.load(Ordering::Relaxed) {

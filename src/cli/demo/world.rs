@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -11,6 +11,8 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::caddy;
+use super::places::{Places, SITES, backend_name};
 use crate::app::{self, Settings};
 use crate::controller::EdgeSettings;
 use crate::core::model::Limits;
@@ -19,34 +21,27 @@ use crate::git::{Credentials, Location, SourceSettings};
 
 /// The demonstration's public host name.
 pub(super) const DOMAIN: &str = "api.acecinema.fr";
-/// Sites with the third byte of their loopback network.
-pub(super) const SITES: [(&str, u8); 2] = [("dijon", 1), ("thory", 2)];
-/// Port that every sample backend listens on, each on an address of its own.
-const BACKEND_PORT: u16 = 18_080;
 /// How long starting a program, or a change to arrive, may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Two sites on loopback with a real git repository, a real Caddy and a controller. Everything ends with it.
 pub(super) struct World {
-    pub(super) folder: TempDir,
-    pub(super) edge: SocketAddr,
-    pub(super) api: SocketAddr,
+    pub(super) places: Places,
     client: reqwest::Client,
     backends: BTreeMap<(String, u8), Child>,
-    _caddy: Child,
+    caddy: Child,
     controller: JoinHandle<anyhow::Result<()>>,
     shutdown: CancellationToken,
+    /// Last: it is removed when nobody writes to it any more.
+    folder: TempDir,
 }
 
 impl World {
-    pub(super) async fn start(caddy: &Path, port: Option<u16>) -> anyhow::Result<Self> {
+    pub(super) async fn start(program: &Path, port: Option<u16>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("bascule-demo-").tempdir()?;
-        let edge = address(port, 8080)?;
-        let api = address(None, 7500)?;
-        let admin = address(None, 2019)?;
-        let relay = RelayAddresses { bascule: address(None, 7501)?, listen: address(None, 2020)? };
-        let caddy = start_caddy(caddy, admin, folder.path()).await?;
-        write_inventory(&folder.path().join("work"), admin, edge, relay)?;
+        let places = Places::find(port)?;
+        let caddy = caddy::start(program, places.admin, folder.path()).await?;
+        write_inventory(&folder.path().join("work"), &places)?;
         init_repository(folder.path())?;
 
         let shutdown = CancellationToken::new();
@@ -62,17 +57,16 @@ impl World {
             },
             state: folder.path().join("bascule.db"),
             poll: Duration::from_secs(30),
-            listen: api,
-            relay: Some(relay.bascule.to_string().parse()?),
+            listen: places.api,
+            relay: Some(places.relay.to_string().parse()?),
             edge: EdgeSettings::default(),
             prober: super::super::run::prober(),
         };
         let controller = tokio::spawn(app::run(settings, shutdown.clone()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
-        let mut world =
-            Self { folder, edge, api, client, backends: BTreeMap::new(), _caddy: caddy, controller, shutdown };
+        let mut world = Self { places, client, backends: BTreeMap::new(), caddy, controller, shutdown, folder };
         for (site, _) in SITES {
-            world.start_backend(site, 1)?;
+            world.start_backend(site, 1).await?;
         }
         Ok(world)
     }
@@ -82,15 +76,27 @@ impl World {
         self.folder.path().join("work")
     }
 
-    pub(super) fn start_backend(&mut self, site: &str, number: u8) -> anyhow::Result<()> {
+    /// Starts a backend, and waits until it answers.
+    pub(super) async fn start_backend(&mut self, site: &str, number: u8) -> anyhow::Result<()> {
         let name = backend_name(site, number);
+        let address = self.places.backend(site, number)?;
         let program = std::env::current_exe().context("this program's own path is not known")?;
-        let child = Command::new(program)
-            .args(["sample", "--name", &name, "--site", site, "--listen", &backend_address(site, number)?.to_string()])
+        let mut child = Command::new(program)
+            .args(["sample", "--name", &name, "--site", site, "--listen", &address.to_string()])
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start the sample backend {name}"))?;
+        let end = Instant::now() + PATIENCE;
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            if let Some(status) = child.try_wait()? {
+                bail!("the sample backend {name} ended at once ({status}); it said why above");
+            }
+            if Instant::now() > end {
+                bail!("the sample backend {name} does not answer at {address} within {} s", PATIENCE.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         self.backends.insert((site.to_owned(), number), child);
         Ok(())
     }
@@ -110,14 +116,14 @@ impl World {
             if let Some(mut child) = self.backends.remove(&(site.to_owned(), number)) {
                 child.kill().await?;
             }
-            self.start_backend(site, number)?;
+            self.start_backend(site, number).await?;
         }
         Ok(())
     }
 
     /// One request of a client to the public domain: the name of the backend that answered.
     pub(super) async fn ask(&self) -> anyhow::Result<String> {
-        ask(&self.client, self.edge).await
+        ask(&self.client, self.places.edge).await
     }
 
     pub(super) fn client(&self) -> reqwest::Client {
@@ -125,7 +131,7 @@ impl World {
     }
 
     pub(super) async fn status(&self) -> anyhow::Result<StatusDto> {
-        let body = self.client.get(format!("http://{}/v1/status", self.api)).send().await?.text().await?;
+        let body = self.client.get(format!("http://{}/v1/status", self.places.api)).send().await?.text().await?;
         Ok(serde_json::from_str(&body)?)
     }
 
@@ -154,10 +160,16 @@ impl World {
         commit_and_push(&work, message)
     }
 
-    /// Ends everything, the controller first.
-    pub(super) async fn end(self) -> anyhow::Result<()> {
+    /// Ends everything, the controller first and the folder last.
+    pub(super) async fn end(mut self) -> anyhow::Result<()> {
         self.shutdown.cancel();
-        self.controller.await.context("the controller panicked")?
+        let ended = (&mut self.controller).await.context("the controller panicked")?;
+        for child in self.backends.values_mut().chain([&mut self.caddy]) {
+            child.kill().await.context("a program of the demonstration cannot be ended")?;
+        }
+        let path = self.folder.path().to_owned();
+        self.folder.close().with_context(|| format!("cannot remove `{}`", path.display()))?;
+        ended
     }
 }
 
@@ -187,80 +199,22 @@ pub(super) async fn ask_once(client: &reqwest::Client, edge: SocketAddr) -> anyh
     Ok(body.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
-pub(super) fn backend_name(site: &str, number: u8) -> String {
-    format!("api-{site}-{number}")
-}
-
-fn backend_address(site: &str, number: u8) -> anyhow::Result<SocketAddr> {
-    let (_, network) = SITES.iter().find(|(name, _)| *name == site).with_context(|| format!("no site {site}"))?;
-    Ok(SocketAddr::from((Ipv4Addr::new(127, 0, *network, 10 + number), BACKEND_PORT)))
-}
-
-pub(super) fn backend_document(site: &str, number: u8) -> anyhow::Result<String> {
-    let address = backend_address(site, number)?;
-    let name = backend_name(site, number);
-    Ok(format!("service: api\nname: {name}\nsite: {site}\naddr: {}\nport: {}\n", address.ip(), address.port()))
-}
-
-/// The wanted port, else the usual one where it is free, else any.
-fn address(wanted: Option<u16>, usual: u16) -> anyhow::Result<SocketAddr> {
-    let bind = |port| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let listener = match wanted {
-        Some(port) => bind(port).with_context(|| format!("port {port} of 127.0.0.1 is taken"))?,
-        None => bind(usual).or_else(|_| bind(0))?,
-    };
-    Ok(listener.local_addr()?)
-}
-
-async fn start_caddy(program: &Path, admin: SocketAddr, folder: &Path) -> anyhow::Result<Child> {
-    let log = std::fs::File::create(folder.join("caddy.log"))?;
-    let child = Command::new(program)
-        .arg("run")
-        .env("CADDY_ADMIN", admin.to_string())
-        .env("XDG_CONFIG_HOME", folder.join("caddy-config"))
-        .env("XDG_DATA_HOME", folder.join("caddy-data"))
-        .env("HOME", folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("cannot start Caddy as `{}`; see README.md on how to obtain it", program.display()))?;
-    let end = Instant::now() + PATIENCE;
-    while tokio::net::TcpStream::connect(admin).await.is_err() {
-        if Instant::now() > end {
-            bail!("Caddy does not answer at {admin}; its log is {}", folder.join("caddy.log").display());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(child)
-}
-
-/// Addresses of the verdict relay.
-#[derive(Debug, Clone, Copy)]
-struct RelayAddresses {
-    /// Where bascule answers it.
-    bascule: SocketAddr,
-    /// Where it listens inside Caddy.
-    listen: SocketAddr,
-}
-
-fn write_inventory(work: &Path, admin: SocketAddr, edge: SocketAddr, relay: RelayAddresses) -> anyhow::Result<()> {
+fn write_inventory(work: &Path, places: &Places) -> anyhow::Result<()> {
     let service = format!(
         "name: api\ndomains: [{DOMAIN}]\n\
          health: {{ path: /health, interval: 1s, timeout: 500ms, rise: 2, fall: 2 }}\n"
     );
-    let RelayAddresses { bascule, listen } = relay;
+    let Places { edge, admin, relay, caddy_relay, .. } = places;
     let edge = format!(
         "name: demo\nadmin: http://{admin}\nlisten: [\"{edge}\"]\ntls: {{ mode: \"off\" }}\n\
-         relay: {{ bascule: \"{bascule}\", listen: \"{listen}\" }}\n"
+         relay: {{ bascule: \"{relay}\", listen: \"{caddy_relay}\" }}\n"
     );
     let mut files =
         vec![("inventory/services/api.yaml".to_owned(), service), ("inventory/edges/demo.yaml".to_owned(), edge)];
     for (site, network) in SITES {
         let text = format!("name: {site}\nsubnets: [127.0.{network}.0/24]\n");
         files.push((format!("inventory/sites/{site}.yaml"), text));
-        let backend = backend_document(site, 1)?;
+        let backend = places.backend_document(site, 1)?;
         files.push((format!("inventory/backends/{}.yaml", backend_name(site, 1)), backend));
     }
     for (path, text) in files {

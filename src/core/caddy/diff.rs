@@ -18,7 +18,17 @@ pub enum EdgeChange {
         /// Its name in Caddy's configuration.
         server: String,
     },
-    /// A server of the edge appears, goes away, or listens or serves otherwise than by its services.
+    /// A server of the edge appears.
+    ServerAdded {
+        /// Its name in Caddy's configuration.
+        server: String,
+    },
+    /// A server of the edge goes away.
+    ServerRemoved {
+        /// Its name in Caddy's configuration.
+        server: String,
+    },
+    /// A server of the edge listens or serves otherwise than by its services.
     ServerChanged {
         /// Its name in Caddy's configuration.
         server: String,
@@ -40,7 +50,14 @@ pub enum EdgeChange {
         /// The service.
         service: String,
     },
-    /// A service is served otherwise: domains, paths, checks, timeouts, weights.
+    /// The same addresses get other shares of the traffic.
+    WeightsChanged {
+        /// The service.
+        service: String,
+        /// Addresses with their weights from now on, in the order in which they are dialed.
+        weights: Vec<UpstreamWeight>,
+    },
+    /// A service is served otherwise: domains, paths, checks, timeouts.
     ServiceChanged {
         /// The service.
         service: String,
@@ -61,11 +78,29 @@ pub enum EdgeChange {
     },
 }
 
+/// An address and its share of the traffic, relative to the others of its service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct UpstreamWeight {
+    /// The address.
+    pub upstream: String,
+    /// The weight; 1 for each where all are alike.
+    pub weight: u64,
+}
+
+impl EdgeChange {
+    /// True for what would be done, and not for what is only found.
+    pub const fn is_work(&self) -> bool {
+        !matches!(self, Self::FromNothing)
+    }
+}
+
 impl fmt::Display for EdgeChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::FromNothing => f.write_str("+ the edge runs nothing yet"),
+            Self::FromNothing => f.write_str("the edge runs nothing yet"),
             Self::ForeignServerRemoved { server } => write!(f, "- server {server}, which is not from this inventory"),
+            Self::ServerAdded { server } => write!(f, "+ server {server}"),
+            Self::ServerRemoved { server } => write!(f, "- server {server}"),
             Self::ServerChanged { server } => write!(f, "~ server {server}"),
             Self::PartChanged { part } => write!(f, "~ {part}"),
             Self::ServiceAdded { service, upstreams } => {
@@ -73,6 +108,10 @@ impl fmt::Display for EdgeChange {
                 if upstreams.is_empty() { Ok(()) } else { write!(f, " -> {}", upstreams.join(", ")) }
             }
             Self::ServiceRemoved { service } => write!(f, "- service {service}"),
+            Self::WeightsChanged { service, weights } => {
+                let word = |it: &UpstreamWeight| format!("{} = {}", it.upstream, it.weight);
+                write!(f, "~ service {service}: weights {}", weights.iter().map(word).collect::<Vec<_>>().join(", "))
+            }
             Self::ServiceChanged { service } => write!(f, "~ service {service}: settings"),
             Self::UpstreamAdded { service, upstream } => write!(f, "~ service {service}: + upstream {upstream}"),
             Self::UpstreamRemoved { service, upstream } => write!(f, "~ service {service}: - upstream {upstream}"),
@@ -97,8 +136,10 @@ pub fn diff(actual: &Value, rendered: &Value) -> Vec<EdgeChange> {
             (Some(_), None) if !name.starts_with("bascule-") => {
                 changes.push(EdgeChange::ForeignServerRemoved { server: server() });
             }
+            (Some(_), None) => changes.push(EdgeChange::ServerRemoved { server: server() }),
+            (None, Some(_)) => changes.push(EdgeChange::ServerAdded { server: server() }),
             (Some(before), Some(after)) if before.same(after) => {}
-            _ => changes.push(EdgeChange::ServerChanged { server: server() }),
+            (_, _) => changes.push(EdgeChange::ServerChanged { server: server() }),
         }
     }
     for part in union(&before.others, &after.others) {
@@ -142,6 +183,13 @@ fn of_service(service: &str, before: Route<'_>, after: Route<'_>) -> Vec<EdgeCha
     );
     let is_else_same = before.server == after.server
         && compare::same_value(&without_upstreams(before.json), &without_upstreams(after.json));
+    // Where addresses come or go, the weights of those that stay say nothing new: they are relative.
+    if changes.is_empty()
+        && let (Some(old), Some(new)) = (weights(before.json), weights(after.json))
+        && old != new
+    {
+        changes.push(EdgeChange::WeightsChanged { service: service.to_owned(), weights: new });
+    }
     if changes.is_empty() || !is_else_same {
         changes.push(EdgeChange::ServiceChanged { service: service.to_owned() });
     }
@@ -284,6 +332,19 @@ fn dials(route: &Value) -> Vec<String> {
     let upstreams = route.pointer("/handle/0/upstreams").and_then(Value::as_array);
     let dial = |upstream: &Value| Some(upstream.get("dial")?.as_str()?.to_owned());
     upstreams.into_iter().flatten().filter_map(dial).collect()
+}
+
+/// The shares of a route's upstreams; none where they are not chosen by their weights.
+fn weights(route: &Value) -> Option<Vec<UpstreamWeight>> {
+    let dials = dials(route);
+    let policy = route.pointer("/handle/0/load_balancing/selection_policy")?;
+    let weights: Vec<u64> = match policy.get("policy")?.as_str()? {
+        "round_robin" => vec![1; dials.len()],
+        "weighted_round_robin" => policy.get("weights")?.as_array()?.iter().filter_map(Value::as_u64).collect(),
+        _ => return None,
+    };
+    let with_weight = |(upstream, weight)| UpstreamWeight { upstream, weight };
+    (weights.len() == dials.len()).then(|| dials.into_iter().zip(weights).map(with_weight).collect())
 }
 
 /// A route without what follows from its list of upstreams.

@@ -7,7 +7,7 @@ use annotate_snippets::{Group, Level, Origin, Renderer, normalize_untrusted_str}
 use serde::Serialize;
 
 use self::snippet::snippets;
-use crate::core::model::{Diagnostic, FileSet, Severity};
+use crate::core::model::{Diagnostic, FileSet, Severity, counted};
 
 /// Whether text is coloured with terminal escapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +41,6 @@ pub fn text(diagnostics: &[Diagnostic], files: &FileSet, prefix: &str, style: St
 pub fn summary(diagnostics: &[Diagnostic], files: usize) -> String {
     let errors = diagnostics.iter().filter(|it| it.severity == Severity::Error).count();
     let warnings = diagnostics.len() - errors;
-    let counted = |count: usize, noun: &str| match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
-    };
     let found = match (errors, warnings) {
         (0, 0) => "no errors and no warnings".to_owned(),
         (0, _) => counted(warnings, "warning"),

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use super::{BackendDto, EdgeState, StatusDto};
-use crate::core::model::Timestamp;
+use crate::core::model::{Timestamp, counted};
 
 /// Whether text may carry terminal colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,8 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
     for fault in &status.faults {
         let age = age(now, Some(fault.since));
         writeln!(out, "{} {}: {} (for {age})", paint.bad("fault"), fault.scope, fault.message)?;
-        for line in &fault.details {
+        // The message may tell the first of them already.
+        for line in fault.details.iter().filter(|line| !fault.message.contains(line.as_str())) {
             writeln!(out, "      {line}")?;
         }
     }
@@ -73,7 +74,7 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
             let digest = applied.digest.get(..12).unwrap_or(&applied.digest);
             write!(out, "  runs {digest}, seen {} ago", age(now, Some(applied.at)))?;
         }
-        writeln!(out, "  {} pushes, {} drifts", edge.pushes, edge.drifts)?;
+        writeln!(out, "  {}, {}", counted(edge.pushes, "push"), counted(edge.drifts, "drift"))?;
     }
     for service in &status.services {
         let serving = match service.serving.as_str() {

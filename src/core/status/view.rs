@@ -104,8 +104,17 @@ fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
         details: details.to_vec(),
     };
     let mut faults = Vec::new();
-    for Fault { scope, message, since, details } in inputs.source_faults.into_iter().flatten() {
+    let [source, refusal] = inputs.source_faults;
+    if let Some(Fault { scope, message, since, details }) = source {
         faults.push(fault((*scope).to_owned(), message.clone(), *since, details));
+    }
+    if let Some(Fault { scope, message, since, details }) = refusal {
+        // Its lines may be mended or gone by now: while nobody can look, they are told as of the last look.
+        let (message, details) = match source {
+            None => (message.clone(), &details[..]),
+            Some(_) => (format!("at the last look at the source: {message}"), &[][..]),
+        };
+        faults.push(fault((*scope).to_owned(), message, *since, details));
     }
     for (name, report) in inputs.edges {
         if let Some((message, since)) = &report.fault {

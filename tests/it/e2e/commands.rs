@@ -47,6 +47,13 @@ fn a_starter_is_clean_and_is_not_overwritten() {
     let ran = bascule(folder.path(), &["init", "inventory"]);
     assert!(ran.stdout.contains("\ninventory/sites/dijon.yaml\n"), "the folder itself may be named: {}", ran.stdout);
 
+    write(&folder, "notes", "");
+    for path in ["notes", "notes/below"] {
+        let ran = bascule(folder.path(), &["init", path]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+        assert!(ran.stderr.starts_with("error: `notes` is a file; name a folder"), "{}", ran.stderr);
+    }
+
     let site = folder.path().join("mine/inventory/sites/dijon.yaml");
     std::fs::write(&site, "mine").expect("a file is written");
     std::fs::remove_file(folder.path().join("mine/inventory/edges/local.yaml")).expect("a file is removed");
@@ -133,14 +140,22 @@ fn render_is_the_same_every_time_and_names_the_edges_there_are() {
 async fn plan_shows_what_apply_then_does() {
     let (caddy, port, folder) = (Caddy::start().await, ReservedPort::take(), started());
     let edge = format!(
-        "name: local\nadmin: {}\nlisten: [\"127.0.0.1:{}\"]\ntls: {{ mode: \"off\" }}\n",
+        "name: local\nadmin: {}\nlisten: [\"127.0.0.1:{}\"]\ntls: {{ mode: \"off\" }}\nrelay: {{ enabled: false }}\n",
         caddy.address(),
         port.get()
     );
     write(&folder, "inventory/edges/local.yaml", &edge);
+    // Caddy will ask the backends whether they are healthy: on loopback, where nobody is.
+    for file in ["sites/dijon", "sites/thory", "backends/www-dijon-1", "backends/www-thory-1"] {
+        let path = format!("inventory/{file}.yaml");
+        let text = std::fs::read_to_string(folder.path().join(&path)).expect("a file");
+        write(&folder, &path, &text.replace("10.200.", "127.200."));
+    }
     let run = |args: &[&str]| bascule(folder.path(), args);
     let plan = run(&["plan"]).succeeded();
-    assert!(plan.contains("+ service www -> 10.200.1.23:8080, 10.200.2.23:8080"), "{plan}");
+    let expected = "edge local, which runs nothing yet:\n  + server bascule-http\n  \
+                    + service www -> 127.200.1.23:8080, 127.200.2.23:8080\nPlan: 2 changes on 1 of 1 edge\n";
+    assert_eq!(plan, expected);
     let detailed = run(&["plan", "--detailed-exitcode"]);
     assert_eq!((detailed.code, &detailed.stdout, detailed.stderr.as_str()), (Some(2), &plan, ""));
     assert_eq!(caddy.access().config().await, Value::Null, "a plan writes nothing");
@@ -151,11 +166,19 @@ async fn plan_shows_what_apply_then_does() {
     let applied = run(&["apply", "--edge", "local"]).succeeded();
     assert!(applied.starts_with("edge local: applied "), "{applied}");
     let nothing = run(&["plan", "--detailed-exitcode"]).succeeded();
-    assert_eq!(nothing, "edge local: no changes\nPlan: 0 changes on 0 of 1 edges\n");
+    assert_eq!(nothing, "edge local: no changes\nPlan: 0 changes on 0 of 1 edge\n");
     let again = run(&["apply"]).succeeded();
     assert!(again.starts_with("edge local: no changes"), "{again}");
     let rendered: Value = serde_json::from_str(&run(&["render"]).succeeded()).expect("JSON");
     assert_eq!(caddy.access().config().await["apps"], rendered["apps"]);
+
+    let backend = "inventory/backends/www-dijon-1.yaml";
+    let text = std::fs::read_to_string(folder.path().join(backend)).expect("a file");
+    assert!(text.contains("\nweight: 1\n"), "{text}");
+    write(&folder, backend, &text.replace("\nweight: 1\n", "\nweight: 3\n"));
+    let expected = "edge local:\n  ~ service www: weights 127.200.1.23:8080 = 3, 127.200.2.23:8080 = 1\n\
+                    Plan: 1 change on 1 of 1 edge\n";
+    assert_eq!(run(&["plan"]).succeeded(), expected);
 
     drop(caddy);
     for command in ["plan", "apply"] {
@@ -183,6 +206,22 @@ fn schemas_that_were_edited_are_told() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
     assert!(ran.stderr.contains("schemas/site.json differs; mend it with `bascule schema --write"), "{}", ran.stderr);
     assert_eq!(run(&["schema"]).code, Some(1), "either one or the other");
+    assert_eq!(run(&["schema", "--write", "--check"]).code, Some(1), "not both");
+}
+
+#[test]
+fn schemas_go_to_the_folder_that_is_named() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let run = |args: &[&str]| bascule(folder.path(), args);
+    let written = run(&["schema", "--write", "editor/schemas"]).succeeded();
+    assert_eq!(written.lines().next(), Some("editor/schemas/site.json"), "{written}");
+    assert!(!folder.path().join("schemas").exists());
+    assert_eq!(run(&["schema", "--check", "editor/schemas"]).succeeded(), "");
+    write(&folder, "editor/schemas/edge.json", "{}");
+    let ran = run(&["schema", "--check", "editor/schemas"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("editor/schemas/edge.json differs"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`bascule schema --write editor/schemas`"), "{}", ran.stderr);
 }
 
 #[test]
@@ -220,18 +259,19 @@ fn what_is_mistyped_is_never_taken_for_changes() {
 }
 
 #[test]
-fn every_setting_of_run_is_a_variable_too() {
-    let help = bascule(Path::new("/"), &["run", "--help"]).succeeded();
-    let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+fn every_flag_is_a_variable_too() {
     let mut settings = 0;
-    for flag in
-        flags.filter_map(|line| line.split([' ', '=']).next()).filter(|flag| *flag != "help" && *flag != "version")
-    {
-        let variable = format!("[env: BASCULE_{}=", flag.to_uppercase().replace('-', "_"));
-        assert!(help.contains(&variable), "--{flag} has no variable:\n{help}");
-        settings += 1;
+    for command in ["run", "check", "render", "plan", "apply", "status", "healthcheck", "demo"] {
+        let help = bascule(Path::new("/"), &[command, "--help"]).succeeded();
+        let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+        let flags = flags.filter_map(|line| line.split([' ', '=']).next());
+        for flag in flags.filter(|flag| *flag != "help" && *flag != "version") {
+            let variable = format!("[env: BASCULE_{}=", flag.to_uppercase().replace('-', "_"));
+            assert!(help.contains(&variable), "--{flag} of {command} has no variable:\n{help}");
+            settings += 1;
+        }
     }
-    assert!(settings >= 10, "only {settings} settings were found:\n{help}");
+    assert!(settings >= 40, "only {settings} settings were found");
 }
 
 #[test]

@@ -98,3 +98,20 @@ async fn a_pushed_backend_is_served_within_an_interval_from_a_polled_repository(
     );
     assert_eq!(seen.failures, Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_is_named_from_the_current_folder_is_watched() {
+    let mut world = World::new().await;
+    let dijon = backend("api-dijon-1", 1, 1).await;
+    world.write_service("api", DOMAIN);
+    world.write_backend("api", &dijon);
+    let first = world.commit_and_push("Declare a service");
+    // Up to the root and down again, whatever folder the test runs in.
+    let current = std::env::current_dir().expect("a current folder");
+    let mut relative: std::path::PathBuf = current.components().skip(1).map(|_| "..").collect();
+    relative.push(world.path("remote.git").strip_prefix("/").expect("an absolute path"));
+    world.start_on(&relative.display().to_string(), "1h");
+    world.wait_for_revision(&first).await;
+    let second = world.commit_and_push("Say no more");
+    world.wait_for_revision(&second).await;
+}

@@ -57,7 +57,25 @@ fn services_and_upstreams_have_words() {
     let mut weighted = www.clone();
     weighted["handle"][0]["load_balancing"]["selection_policy"] =
         json!({"policy": "weighted_round_robin", "weights": [3, 1]});
-    check(&before, &config(&[weighted, catch_all()]), &["~ service www: settings"]);
+    let told = ["~ service www: weights 127.1.0.1:80 = 3, 127.2.0.1:80 = 1"];
+    check(&before, &config(&[weighted.clone(), catch_all()]), &told);
+    check(
+        &config(&[weighted.clone(), catch_all()]),
+        &before,
+        &["~ service www: weights 127.1.0.1:80 = 1, 127.2.0.1:80 = 1"],
+    );
+    let mut both = weighted.clone();
+    both["match"][0]["host"] = json!(["example.org"]);
+    check(&before, &config(&[both, catch_all()]), &[told[0], "~ service www: settings"]);
+    let mut foreign = weighted.clone();
+    foreign["handle"][0]["load_balancing"]["selection_policy"] = json!({"policy": "random"});
+    check(&before, &config(&[foreign, catch_all()]), &["~ service www: settings"]);
+    // Whoever is left of two gets everything: no other weight.
+    check(
+        &config(&[weighted, catch_all()]),
+        &config(&[route("www", &["127.1.0.1:80"]), catch_all()]),
+        &["~ service www: - upstream 127.2.0.1:80"],
+    );
     let mut renamed = route("www", &["127.1.0.1:80"]);
     renamed["match"][0]["host"] = json!(["example.org"]);
     check(
@@ -83,9 +101,9 @@ fn servers_and_parts_have_words() {
     check(
         &before,
         &changed(&format!("{servers}/bascule-https"), json!({"listen": [":443"]})),
-        &["~ server bascule-https"],
+        &["+ server bascule-https"],
     );
-    check(&changed(&format!("{servers}/bascule-https"), json!({})), &before, &["~ server bascule-https"]);
+    check(&changed(&format!("{servers}/bascule-https"), json!({})), &before, &["- server bascule-https"]);
     check(
         &changed(&format!("{servers}/srv0"), json!({})),
         &before,
@@ -99,7 +117,7 @@ fn servers_and_parts_have_words() {
         check(
             &nothing,
             &before,
-            &["+ the edge runs nothing yet", "~ server bascule-http", "+ service www -> 127.1.0.1:80"],
+            &["the edge runs nothing yet", "+ server bascule-http", "+ service www -> 127.1.0.1:80"],
         );
     }
 }
