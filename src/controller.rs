@@ -5,6 +5,7 @@
 
 mod debounce;
 mod edge_worker;
+mod memory;
 mod observer;
 mod reconciler;
 mod snapshot;
@@ -16,7 +17,7 @@ pub use self::edge_worker::EdgeSettings;
 pub use self::observer::{Observer, ObserverSettings};
 pub use self::reconciler::Reconciler;
 pub use self::snapshot::{EdgeReports, PlanSnapshot, Served, SourceState};
-pub use self::watcher::{Watcher, WatcherSettings};
+pub use self::watcher::{Watcher, WatcherSettings, chain};
 
 /// The wall clock, as the loops are given it.
 pub type Clock = fn() -> crate::core::model::Timestamp;

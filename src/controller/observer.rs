@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Clock, SourceState};
+use super::{Clock, SourceState, chain};
 use crate::core::health::{BackendHealth, Observed, Sample, Thresholds, Transition, Verdict, age, step};
 use crate::core::inventory::{Backend, BackendState, Desired};
 use crate::core::model::{BackendName, Generation};
@@ -129,7 +129,7 @@ async fn persist(store: &Store, state: &mut State, transitions: Vec<Transition>)
         state.dirty.remove(&transition.backend);
     }
     if let Err(error) = store.record_transitions(transitions, health).await {
-        warn!(%error, "verdicts not written to the state file");
+        warn!(error = %chain(&error), "verdicts not written to the state file");
     }
 }
 
@@ -201,7 +201,7 @@ impl State {
             return;
         }
         if let Err(error) = store.record_health(health).await {
-            warn!(%error, "counters not written to the state file");
+            warn!(error = %chain(&error), "counters not written to the state file");
             self.dirty = dirty;
         }
     }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::edge_worker::EdgeWorker;
-use super::{Clock, EdgeReports, EdgeSettings, PlanSnapshot, SourceState};
+use super::{Clock, EdgeReports, EdgeSettings, PlanSnapshot, SourceState, chain};
 use crate::core::health::Observed;
 use crate::core::inventory::{Desired, Edge};
 use crate::core::model::{EdgeName, Generation, Revision};
@@ -87,7 +87,7 @@ impl Reconciler {
         // Edges first: the record of what is served does not delay serving it.
         self.plans.send_replace(Some(PlanSnapshot { plan: Arc::clone(&plan), desired: Arc::clone(desired) }));
         if is_new && let Err(error) = self.store.record_served(Arc::clone(desired), plan).await {
-            warn!(%error, "what is served not written to the state file");
+            warn!(error = %chain(&error), "what is served not written to the state file");
         }
     }
 }
@@ -131,7 +131,7 @@ impl Workers {
             let admin = match CaddyAdmin::new(edge.admin.clone(), AdminSettings::default()) {
                 Ok(admin) => admin,
                 Err(error) => {
-                    error!(edge = %name, %error, "no client for the edge");
+                    error!(edge = %name, error = %chain(&error), "no client for the edge");
                     continue;
                 }
             };

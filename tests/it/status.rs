@@ -169,6 +169,23 @@ fn people_see_what_is_wrong_first() {
 }
 
 #[test]
+fn an_edge_that_cannot_be_configured_is_not_said_to_run_anything_now() {
+    let mut status = whole();
+    let edge = status.edges.iter_mut().find(|edge| edge.name == "zurich").expect("it is declared");
+    edge.state = EdgeState::Retrying;
+    let line = |status: &StatusDto| {
+        let text = text(status, Paint::Plain);
+        text.lines().find(|line| line.starts_with("edge zurich")).expect("it is shown").to_owned()
+    };
+    let retrying = line(&status);
+    assert!(retrying.contains("  ran 7692c3ad3540 when seen 3s ago  wanted 3fc4ccfe7458"), "{retrying}");
+    assert!(!retrying.contains("runs"), "{retrying}");
+    status.edges.iter_mut().for_each(|edge| edge.applied = None);
+    let never = line(&status);
+    assert!(never.contains("  not seen to run anything of ours  wanted 3fc4ccfe7458"), "{never}");
+}
+
+#[test]
 fn programs_see_every_field() {
     insta::assert_json_snapshot!("json", without_version(&whole()));
     assert_eq!(whole().version, env!("CARGO_PKG_VERSION"));
