@@ -22,6 +22,20 @@ pub enum SourceError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A folder of a work tree, where the repository is wanted.
+    #[error(
+        "`{}` is not a git repository itself: it is inside the one at `{}`. Use `--repo {} --path {}`, and commit what is to \
+         count; a folder that is read without git is named by `--path` alone, without `--repo`",
+        path.display(), root.display(), root.display(), below.display()
+    )]
+    InsideRepository {
+        /// The folder.
+        path: PathBuf,
+        /// The repository.
+        root: PathBuf,
+        /// The folder, seen from the repository.
+        below: PathBuf,
+    },
     /// The remote cannot be talked to.
     #[error("cannot reach `{remote}`")]
     Unreachable {
@@ -128,7 +142,10 @@ pub enum SourceError {
         suggestion: Option<String>,
     },
     /// The inventory's folder is not in the tree.
-    #[error("there is no folder `{path}` in {}; {}", revision_name(revision.as_ref()), folders_there(folders, suggestion.as_deref()))]
+    #[error(
+        "there is no folder `{path}` in {}; {}{}",
+        revision_name(revision.as_ref()), folders_there(folders, suggestion.as_deref()), root_hint(folders)
+    )]
     PathMissing {
         /// The inventory's folder.
         path: String,
@@ -290,6 +307,15 @@ fn folders_there(names: &[String], suggestion: Option<&str>) -> String {
         return "there are no folders".to_owned();
     }
     there_are(names, suggestion)
+}
+
+/// The folders that an inventory is made of.
+const KINDS: [&str; 4] = ["sites", "services", "backends", "edges"];
+
+/// A place that has the folders of an inventory is likely the inventory itself.
+fn root_hint(folders: &[String]) -> &'static str {
+    let is_inventory = KINDS.iter().filter(|kind| folders.iter().any(|folder| folder == *kind)).count() > 1;
+    if is_inventory { ". These are the folders of an inventory: use `--path .` if it is the root itself" } else { "" }
 }
 
 fn there_are(names: &[String], suggestion: Option<&str>) -> String {
