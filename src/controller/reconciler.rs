@@ -50,6 +50,10 @@ impl Reconciler {
                 if planned.as_ref() != Some(&input) {
                     self.activate(&desired, &observed).await;
                     workers.follow(&self, &desired, &shutdown).await;
+                    let is_new = planned.as_ref().is_none_or(|(revision, _)| *revision != desired.revision);
+                    if is_new {
+                        self.forget_edges(&desired).await;
+                    }
                     planned = Some(input);
                 }
             }
@@ -66,6 +70,13 @@ impl Reconciler {
             }
         }
         workers.stop_all().await;
+    }
+
+    async fn forget_edges(&self, desired: &Desired) {
+        let declared = desired.edges.keys().cloned().collect();
+        if let Err(error) = self.store.retain_edges(declared, (self.clock)()).await {
+            warn!(error = %chain(&error), "the past of removed edges not taken out of the state file");
+        }
     }
 
     /// One activation: the newest snapshots in, a plan out.

@@ -40,6 +40,7 @@ const TEXTS: Texts<'static> = Texts {
 fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
     let hours = vec![HourCount { hour: Hour::from(NOW), passes: 999, fails: 1 }];
     BackendHealth {
+        target: None,
         verdict,
         since: Some(ago(seconds)),
         passes: 12,
