@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use crate::api::Api;
 use crate::controller::{
     EdgeReports, EdgeSettings, Observer, ObserverSettings, PlanSnapshot, Pulse, Reconciler, RelayLog, Served,
-    SourceState, Watcher, WatcherSettings,
+    SourceState, Watcher, WatcherSettings, chain,
 };
 use crate::core::caddy::relay::answer;
 use crate::core::health::Observed;
@@ -24,7 +24,7 @@ use crate::core::model::{DialAddress, Timestamp};
 use crate::core::routing::Overrides;
 use crate::core::status::{Inputs, StatusDto, view};
 use crate::edge::{Answer, Asked, RelayServer};
-use crate::git::{Source, SourceSettings, watch_local};
+use crate::git::{Location, Source, SourceSettings, watch_local};
 use crate::probe::{ProbeSet, Prober, ProberSettings, SAMPLES_BOUND};
 use crate::store::Store;
 
@@ -88,7 +88,7 @@ impl Default for Wires {
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Settings { source, state, poll, listen, relay, edge, prober } = settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
-    let local = source.location.local_path().map(|path| (path.to_owned(), source.branch.clone()));
+    let followed = source.clone();
     let source = Source::open(source)?;
     let prober = Prober::new(prober)?;
     let listener = Api::bind(listen).await?;
@@ -102,22 +102,17 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let wires = Wires::default();
     recall(&store, &wires).await;
     let remembered = store.health().await.unwrap_or_else(|error| {
-        warn!(%error, "verdicts are not readable in the state file; probing starts anew");
+        warn!(error = %chain(&error), "verdicts are not readable in the state file; probing starts anew");
         BTreeMap::new()
     });
     let chosen = store.choices().await.unwrap_or_else(|error| {
-        warn!(%error, "what was chosen is not readable in the state file; services start at what they prefer");
+        warn!(error = %chain(&error), "what was chosen is not readable in the state file; services start at what they prefer");
         BTreeMap::new()
     });
 
     let mut tasks = Tasks::new(shutdown.clone());
     let wake = Arc::new(Notify::new());
-    if let Some((path, branch)) = local {
-        match watch_local(&path, &branch, Arc::clone(&wake)) {
-            Ok(guard) => tasks.keep(guard),
-            Err(error) => warn!(%error, "the local source cannot be watched; it is polled"),
-        }
-    }
+    tasks.guards.extend(watch_source(&followed, poll, &wake));
     let watcher = Watcher {
         settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX },
         clock: now,
@@ -161,7 +156,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let api = Api { view: Arc::new(move || look(&wires)) };
     tasks.spawn("api", |stop| async move {
         if let Err(error) = api.serve(listener, stop).await {
-            error!(%error, "the API failed");
+            error!(error = %chain(&error), "the API failed");
         }
     });
     let ended = tasks.join().await;
@@ -172,13 +167,35 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     }
 }
 
+/// Says where the inventory comes from, and watches that place if it is on this machine.
+fn watch_source(source: &SourceSettings, poll: Duration, wake: &Arc<Notify>) -> Option<Box<dyn Send>> {
+    let SourceSettings { location, branch, path, .. } = source;
+    match location {
+        Location::Remote(_) | Location::Local(_) => info!(repo = %location, branch, path, "following a git branch"),
+        Location::Directory(_) => {
+            info!(folder = %location, path, "reading a plain folder, without git: every saved file counts at once");
+        }
+    }
+    let Some(place) = location.watched_path() else {
+        info!(every = ?poll, "the repository is remote: it is polled");
+        return None;
+    };
+    match watch_local(&place, branch, Arc::clone(wake)) {
+        Ok(guard) => Some(Box::new(guard)),
+        Err(error) => {
+            warn!(every = ?poll, error = %chain(&error), "the source cannot be watched; it is only polled");
+            None
+        }
+    }
+}
+
 /// Serves from the state file before the first fetch and the first probe.
 async fn recall(store: &Store, wires: &Wires) {
     let (info, files) = match store.last_good_revision().await {
         Ok(Some(revision)) => revision,
         Ok(None) => return,
         Err(error) => {
-            warn!(%error, "the last good revision is not readable in the state file; waiting for the source");
+            warn!(error = %chain(&error), "the last good revision is not readable in the state file; waiting for the source");
             return;
         }
     };
@@ -234,11 +251,6 @@ struct Tasks {
 impl Tasks {
     fn new(shutdown: CancellationToken) -> Self {
         Self { shutdown, set: JoinSet::new(), guards: Vec::new() }
-    }
-
-    /// Keeps something alive until the tasks have ended.
-    fn keep(&mut self, guard: impl Send + 'static) {
-        self.guards.push(Box::new(guard));
     }
 
     fn spawn<F>(&mut self, name: &'static str, start: impl FnOnce(CancellationToken) -> F)

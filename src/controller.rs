@@ -5,6 +5,7 @@
 
 mod debounce;
 mod edge_worker;
+mod memory;
 mod observer;
 mod pooling;
 mod pulse;
@@ -21,7 +22,7 @@ pub use self::pulse::Pulse;
 pub use self::reconciler::Reconciler;
 pub use self::relay_log::RelayLog;
 pub use self::snapshot::{EdgeReports, PlanSnapshot, Served, SourceState};
-pub use self::watcher::{Watcher, WatcherSettings};
+pub use self::watcher::{Watcher, WatcherSettings, chain};
 
 /// The wall clock, as the loops are given it.
 pub type Clock = fn() -> crate::core::model::Timestamp;

@@ -21,7 +21,7 @@ mod source;
 mod tree;
 mod watch;
 
-pub use self::error::{Fault, HostKey, SourceError};
+pub use self::error::{Fault, HostKey, HostKeyCure, SourceError};
 pub use self::location::Location;
 pub use self::settings::{Credentials, SourceSettings};
 pub use self::source::{Moved, Snapshot, Source};

@@ -6,6 +6,7 @@
 
 mod apply;
 mod column;
+mod edge;
 mod error;
 mod file;
 mod health;

@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +7,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::debounce::Debounce;
-use super::pooling::Pooling;
+use super::memory::Memory;
 use super::target::Target;
 use super::watcher::chain;
 use super::{Clock, EdgeReports, PlanSnapshot, RelayLog};
-use crate::core::caddy::{Rendered, Standing};
+use crate::core::caddy::Rendered;
 use crate::core::inventory::Edge;
 use crate::core::model::{Digest, Timestamp};
-use crate::core::status::{Applied, EdgeReport, EdgeState, RelayState};
+use crate::core::status::{Applied, EdgeState, RelayState};
 use crate::edge::{Admin, ApplyReport, ApplySettings, Order, Outcome, apply};
 use crate::store::{Apply, Store};
 
@@ -46,19 +45,9 @@ impl Default for EdgeSettings {
     }
 }
 
-/// Pushes to one edge within one window, at most: a commit right after another is not kept waiting, a storm of them is.
-/// Every push reloads the whole Caddy, and new connections may be lost in it.
-const PUSHES_PER_WINDOW: usize = 3;
-/// Shortest window.
-const PUSH_WINDOW_MIN: Duration = Duration::from_millis(1500);
-/// The window in loads. A large configuration takes seconds to load; three pushes in twelve loads leave the edge three
-/// quarters of its time.
-const PUSH_WINDOW_LOADS: u32 = 12;
 /// A relay that has not asked for so long does not work (or has nothing to ask), and every observed change is pushed. Some
 /// checks of the longest interval.
 const RELAY_SILENT: Duration = Duration::from_secs(60);
-/// How many of its own digests a worker remembers, to tell an older configuration of its own from somebody else's.
-const OWN_DIGESTS: usize = 32;
 
 /// Keeps one edge at the newest plan.
 pub(super) struct EdgeWorker<A> {
@@ -87,52 +76,6 @@ impl Trigger {
             Self::Resync => "resync",
             Self::Retry => "retry",
         }
-    }
-}
-
-/// What a worker remembers between passes.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// The last configuration that the edge was seen to run by bascule's word.
-    last_good: Option<Arc<Target>>,
-    /// A digest that the edge refused, which is not sent again.
-    refused: Option<Digest>,
-    own: Vec<Digest>,
-    failures: u32,
-    /// When the newest pushes ended, oldest first.
-    pushes: VecDeque<Instant>,
-    last_load: Duration,
-    pooling: Pooling,
-    report: EdgeReport,
-}
-
-impl Memory {
-    /// The first moment at which another push keeps within the rate.
-    fn next_push_at(&self) -> Instant {
-        let window = self.last_load.saturating_mul(PUSH_WINDOW_LOADS).max(PUSH_WINDOW_MIN);
-        match self.pushes.front() {
-            Some(oldest) if self.pushes.len() == PUSHES_PER_WINDOW => *oldest + window,
-            Some(_) | None => Instant::now(),
-        }
-    }
-
-    /// What the edge was last seen to run; right after a start, what the state file says of it.
-    fn served_digest(&self) -> Option<Digest> {
-        let applied = self.report.applied.as_ref().map(|applied| applied.digest.clone());
-        applied.or_else(|| self.last_good.as_ref().map(|target| target.digest.clone()))
-    }
-
-    /// True when the edge was last seen to run `target`, and nothing has gone wrong since.
-    fn is_served(&self, target: &Target) -> bool {
-        let applied = self.report.applied.as_ref();
-        self.report.state == EdgeState::InSync && applied.is_some_and(|applied| applied.digest == target.digest)
-    }
-
-    /// A fault that goes on keeps the moment when it began.
-    fn fault(&mut self, state: EdgeState, message: String, now: Timestamp) {
-        let since = self.report.fault.as_ref().map_or(now, |(_, since)| *since);
-        self.report.state = state;
-        self.report.fault = Some((message, since));
     }
 }
 
@@ -191,7 +134,7 @@ impl<A: Admin> EdgeWorker<A> {
             Ok(Some(last)) => last,
             Ok(None) => return memory,
             Err(error) => {
-                warn!(edge = %self.edge.name, %error, "the edge's past is not readable in the state file");
+                warn!(edge = %self.edge.name, error = %chain(&error), "the edge's past is not readable in the state file");
                 return memory;
             }
         };
@@ -251,10 +194,7 @@ impl<A: Admin> EdgeWorker<A> {
         }
         if !memory.own.contains(&target.digest) {
             self.record_render(&target).await;
-            if memory.own.len() == OWN_DIGESTS {
-                memory.own.remove(0);
-            }
-            memory.own.push(target.digest.clone());
+            memory.remember_own(&target.digest);
         }
         let config = target.config();
         let order = Order { rendered: &config, own: &memory.own };
@@ -282,26 +222,13 @@ impl<A: Admin> EdgeWorker<A> {
         let ApplyReport { outcome, before, conflicts, writes, load_took, began_at, .. } = &report;
         memory.report.pushes += u64::from(*writes);
         if let Some(load_took) = load_took {
-            memory.last_load = *load_took;
-            memory.pushes.push_back(Instant::now());
-            if memory.pushes.len() > PUSHES_PER_WINDOW {
-                memory.pushes.pop_front();
-            }
+            memory.pushed(*load_took);
         }
         if *conflicts > 0 {
             warn!(%edge, conflicts, "a second writer changed this edge meanwhile");
         }
-        let had_served = memory.report.applied.is_some();
-        match before.as_ref().map(|seen| seen.standing) {
-            Some(Standing::Empty) if had_served => {
-                memory.report.drifts += 1;
-                warn!(%edge, "the edge had lost its configuration: it was restarted empty");
-            }
-            Some(Standing::Foreign) if had_served => {
-                memory.report.drifts += 1;
-                warn!(%edge, "the edge ran a configuration that nobody committed: it was edited by hand");
-            }
-            _ => {}
+        if let Some(drift) = before.as_ref().and_then(|seen| memory.drift(seen)) {
+            warn!(%edge, drift = drift.as_str(), in_a_row = memory.changes_in_a_row, "the edge does not run what it was last seen to run");
         }
         let is_news = memory.report.applied.as_ref().is_none_or(|applied| applied.revision != target.revision);
         match outcome {
@@ -312,31 +239,24 @@ impl<A: Admin> EdgeWorker<A> {
                 memory.report.applied =
                     Some(Applied { digest: target.digest.clone(), revision: target.revision.clone(), at: now });
                 if memory.refused.is_none() {
-                    memory.report.state = EdgeState::InSync;
-                    memory.report.fault = None;
+                    memory.in_sync(now);
                 }
             }
             Outcome::Rejected { status: _, message } => {
                 memory.failures = 0;
                 memory.refused = Some(target.digest.clone());
                 let message = format!("Caddy rejected the configuration and keeps the one before: {message}");
-                error!(%edge, digest = %target.digest, revision = %target.revision, %message, "edge stalled");
+                error!(%edge, wanted = %target.digest, revision = %target.revision, error = %message, "edge stalled");
                 memory.fault(EdgeState::Stalled, message, now);
             }
-            Outcome::Conflict => self.failed(memory, format!("a second writer changed it {conflicts} times"), now),
-            Outcome::Drifted { seen } => {
-                self.failed(
-                    memory,
-                    format!("it runs {} right after a push: a second writer", seen.digest.short()),
-                    now,
-                );
+            Outcome::Conflict | Outcome::Drifted { .. } | Outcome::Unverified { .. } | Outcome::Failed { .. } => {
+                self.failed(memory, target, &report, now);
             }
-            Outcome::Unverified { error } | Outcome::Failed { error } => self.failed(memory, chain(error), now),
         }
         self.publish(memory);
         let is_routine = matches!(outcome, Outcome::Unchanged) && trigger == Trigger::Resync && !is_news;
         if *writes > 0 {
-            info!(%edge, digest = %target.digest, revision = %target.revision, trigger = trigger.as_str(),
+            info!(%edge, wanted = %target.digest, runs = runs(&report), revision = %target.revision, trigger = trigger.as_str(),
                 state = memory.report.state.as_str(), took_ms = report.took.as_millis(), "edge pass ended");
         }
         if !is_routine {
@@ -344,12 +264,24 @@ impl<A: Admin> EdgeWorker<A> {
         }
     }
 
-    fn failed(&self, memory: &mut Memory, message: String, now: Timestamp) {
+    fn failed(&self, memory: &mut Memory, target: &Target, report: &ApplyReport, now: Timestamp) {
         memory.failures = memory.failures.saturating_add(1);
-        if memory.failures == 1 {
-            warn!(edge = %self.edge.name, %message, "edge not configured; trying again");
+        let (edge, failures, wanted, runs) = (&self.edge.name, memory.failures, target.digest.short(), runs(report));
+        let message = match &report.outcome {
+            Outcome::Conflict => {
+                format!("a second writer changed it {} times before {wanted} was in", report.conflicts)
+            }
+            Outcome::Drifted { .. } => format!("it runs {runs} right after {wanted} was sent: a second writer"),
+            Outcome::Unverified { error } => {
+                format!("{wanted} was sent, and what it runs is not known: {}", chain(error))
+            }
+            Outcome::Failed { error } => chain(error),
+            Outcome::Unchanged | Outcome::Applied | Outcome::Rejected { .. } => return,
+        };
+        if failures == 1 {
+            warn!(%edge, %wanted, runs, error = %message, "edge not configured; trying again");
         } else {
-            debug!(edge = %self.edge.name, %message, failures = memory.failures, "edge not configured; trying again");
+            debug!(%edge, %wanted, runs, error = %message, failures, "edge not configured; trying again");
         }
         memory.fault(EdgeState::Retrying, message, now);
     }
@@ -370,7 +302,7 @@ impl<A: Admin> EdgeWorker<A> {
             at: (self.clock)(),
         };
         if let Err(error) = self.store.record_render(row).await {
-            warn!(edge = %self.edge.name, %error, "rendered configuration not written to the state file");
+            warn!(edge = %self.edge.name, error = %chain(&error), "rendered configuration not written to the state file");
         }
     }
 
@@ -392,9 +324,23 @@ impl<A: Admin> EdgeWorker<A> {
             finished_at,
         };
         if let Err(error) = self.store.record_apply(row).await {
-            warn!(edge = %self.edge.name, %error, "apply not written to the state file");
+            warn!(edge = %self.edge.name, error = %chain(&error), "apply not written to the state file");
         }
     }
+}
+
+/// What the edge runs after a pass, as far as it was seen, for people.
+fn runs(report: &ApplyReport) -> &str {
+    let digest = match &report.outcome {
+        Outcome::Unchanged | Outcome::Applied => Some(&report.wanted),
+        Outcome::Drifted { seen } => Some(&seen.digest),
+        // Caddy goes on with what was there, unless a second writer has replaced it since.
+        Outcome::Rejected { .. } | Outcome::Failed { .. } if report.conflicts == 0 => {
+            report.before.as_ref().map(|seen| &seen.digest)
+        }
+        Outcome::Rejected { .. } | Outcome::Failed { .. } | Outcome::Conflict | Outcome::Unverified { .. } => None,
+    };
+    digest.map_or("unknown", Digest::short)
 }
 
 fn store_outcome(outcome: &Outcome) -> crate::store::ApplyOutcome {

@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Clock, Pulse, SourceState};
+use super::{Clock, Pulse, SourceState, chain};
 use crate::core::health::{BackendHealth, Observed, Sample, Thresholds, Transition, Verdict, age, step};
 use crate::core::inventory::{Backend, BackendState, Desired};
 use crate::core::model::{BackendName, Generation};
@@ -132,25 +132,21 @@ async fn persist(store: &Store, state: &mut State, transitions: Vec<Transition>)
         state.dirty.remove(&transition.backend);
     }
     if let Err(error) = store.record_transitions(transitions, health).await {
-        warn!(%error, "verdicts not written to the state file");
+        warn!(error = %chain(&error), "verdicts not written to the state file");
     }
 }
 
 impl State {
-    /// Follows a new desired state. What is known of a backend stays while it is dialed at the same address; a backend at
-    /// a new address is another one, and unknown.
+    /// Follows a new desired state. What is known of a backend stays while the same is asked at the same address, also over
+    /// a restart; otherwise it is another backend, and unknown.
     fn follow(&mut self, desired: &Desired, mut remembered: BTreeMap<BackendName, BackendHealth>) {
         let mut before = std::mem::take(&mut self.watched);
         for backend in desired.backends.values() {
-            let known = match before.remove(&backend.name) {
-                Some(watched) if watched.backend.upstream() == backend.upstream() => Some(watched.health),
-                Some(_) => None,
-                None => remembered.remove(&backend.name),
-            };
-            let health = match backend.state {
-                BackendState::Active | BackendState::Drain => known.unwrap_or_default(),
-                BackendState::Disabled => BackendHealth::default(),
-            };
+            let target = Some(backend.probe_target());
+            let watched = before.remove(&backend.name).map(|watched| watched.health);
+            let known = watched.or_else(|| remembered.remove(&backend.name));
+            let known = known.filter(|health| health.target == target && backend.state != BackendState::Disabled);
+            let health = known.unwrap_or_else(|| BackendHealth { target, ..BackendHealth::default() });
             let watched =
                 Watched { backend: Arc::clone(backend), thresholds: Thresholds::from(&backend.probe), health };
             self.watched.insert(backend.name.clone(), watched);
@@ -204,8 +200,72 @@ impl State {
             return;
         }
         if let Err(error) = store.record_health(health).await {
-            warn!(%error, "counters not written to the state file");
+            warn!(error = %chain(&error), "counters not written to the state file");
             self.dirty = dirty;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::inventory::load;
+    use crate::core::model::{FileSet, Revision};
+
+    fn desired(address: &str, service: &str) -> Desired {
+        let files = [
+            ("sites/dijon.yaml", "name: dijon\nsubnets: [10.200.1.0/24]\n".to_owned()),
+            ("services/api.yaml", format!("name: api\ndomains: [api.acecinema.fr]\n{service}\n")),
+            ("backends/a.yaml", format!("service: api\nname: a\nsite: dijon\naddr: {address}\nport: 80\n")),
+            (
+                "edges/ovh.yaml",
+                "name: ovh\nadmin: http://127.0.0.1:2019\nlisten: [\":80\"]\ntls: {mode: off}\n".to_owned(),
+            ),
+        ];
+        let files: FileSet = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+        let loaded = load(&files, Revision::new("r"));
+        loaded.desired.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+    }
+
+    fn state() -> State {
+        State { generation: Generation::default(), watched: BTreeMap::new(), dirty: BTreeSet::new() }
+    }
+
+    /// Whether a verdict is still believed after the inventory changed, while the controller runs and over a restart.
+    fn is_kept(before: &Desired, after: &Desired) -> [bool; 2] {
+        let name: BackendName = "a".parse().expect("a name");
+        let mut running = state();
+        running.follow(before, BTreeMap::new());
+        running.watched.get_mut(&name).expect("it is declared").health.verdict = Verdict::Down;
+        let stored = BTreeMap::from_iter(running.health(&name));
+        running.follow(after, BTreeMap::new());
+        let mut restarted = state();
+        restarted.follow(after, stored);
+        [running, restarted].map(|state| state.watched[&name].health.verdict == Verdict::Down)
+    }
+
+    #[test]
+    fn a_verdict_holds_for_what_was_asked_and_for_nothing_else() {
+        let health = "health: { path: /health, interval: 2s }";
+        let before = desired("10.200.1.1", health);
+        for (after, expected) in [
+            (desired("10.200.1.1", health), true),
+            (desired("10.200.1.1", "health: { path: /health, interval: 3s, rise: 5 }\ntags: [bourgogne]"), true),
+            (desired("10.200.1.2", health), false),
+            (desired("10.200.1.1", "health: { path: /up, interval: 2s }"), false),
+            (desired("10.200.1.1", "health: { path: /health, expect: { status: [204] } }"), false),
+            (desired("10.200.1.1", "health: { type: tcp }"), false),
+        ] {
+            assert_eq!(is_kept(&before, &after), [expected; 2], "{:?}", after.backends);
+        }
+    }
+
+    #[test]
+    fn what_an_older_version_stored_is_not_believed() {
+        let (desired, mut state) = (desired("10.200.1.1", ""), state());
+        let name: BackendName = "a".parse().expect("a name");
+        let stored = BackendHealth { verdict: Verdict::Down, ..BackendHealth::default() };
+        state.follow(&desired, BTreeMap::from([(name.clone(), stored)]));
+        assert_eq!(state.watched[&name].health.verdict, Verdict::Unknown);
     }
 }

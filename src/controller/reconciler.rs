@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::edge_worker::EdgeWorker;
-use super::{Clock, EdgeReports, EdgeSettings, PlanSnapshot, RelayLog, SourceState};
+use super::{Clock, EdgeReports, EdgeSettings, PlanSnapshot, RelayLog, SourceState, chain};
 use crate::core::health::Observed;
 use crate::core::inventory::{Desired, Edge};
 use crate::core::model::{EdgeName, Generation, Revision, ServiceName, Timestamp};
@@ -64,6 +64,10 @@ impl Reconciler {
                 if planned.as_ref() != Some(&input) || is_overridden || is_due {
                     again_at = self.activate(&desired, &observed, &overrides).await;
                     workers.follow(&self, &desired, &shutdown).await;
+                    let is_new = planned.as_ref().is_none_or(|(revision, _)| *revision != desired.revision);
+                    if is_new {
+                        self.forget_edges(&desired).await;
+                    }
                     planned = Some(input);
                 }
             }
@@ -82,6 +86,13 @@ impl Reconciler {
             }
         }
         workers.stop_all().await;
+    }
+
+    async fn forget_edges(&self, desired: &Desired) {
+        let declared = desired.edges.keys().cloned().collect();
+        if let Err(error) = self.store.retain_edges(declared, (self.clock)()).await {
+            warn!(error = %chain(&error), "the past of removed edges not taken out of the state file");
+        }
     }
 
     /// One activation: the newest snapshots in, a plan out. Tells when to plan again though nothing was heard.
@@ -112,7 +123,7 @@ impl Reconciler {
         // Edges first: the record of what is served does not delay serving it.
         self.plans.send_replace(Some(PlanSnapshot { plan: Arc::clone(&plan), desired: Arc::clone(desired) }));
         if is_new && let Err(error) = self.store.record_served(Arc::clone(desired), plan).await {
-            warn!(%error, "what is served not written to the state file");
+            warn!(error = %chain(&error), "what is served not written to the state file");
         }
         next_at
     }
@@ -163,7 +174,7 @@ impl Workers {
             let admin = match CaddyAdmin::new(edge.admin.clone(), AdminSettings::default()) {
                 Ok(admin) => admin,
                 Err(error) => {
-                    error!(edge = %name, %error, "no client for the edge");
+                    error!(edge = %name, error = %chain(&error), "no client for the edge");
                     continue;
                 }
             };

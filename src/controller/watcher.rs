@@ -133,7 +133,7 @@ impl Watcher {
         }
         // Durable before visible: what an edge may be made to run is in the state file first.
         if let Err(error) = self.store.record_revision(info.clone(), files, RevisionOutcome::Accepted, now).await {
-            warn!(%error, revision = %info.id, "revision not written to the state file");
+            warn!(error = %chain(&error), revision = %info.id, "revision not written to the state file");
         }
         let Desired { sites, services, backends, edges, .. } = &desired;
         info!(revision = %info.id.short(), subject = info.subject, sites = sites.len(), services = services.len(),
@@ -157,16 +157,16 @@ impl Watcher {
         diagnostics: &[Diagnostic],
     ) -> Option<Revision> {
         let now = (self.clock)();
-        error!(revision = %info.id.short(), subject = info.subject, "{message}; the last good revision stays");
+        error!(revision = %info.id.short(), subject = info.subject, error = %message, "revision refused; {}", self.stays());
         let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
         let outcome =
             RevisionOutcome::Rejected { errors: u32::try_from(errors).unwrap_or(u32::MAX), first: message.clone() };
         if let Err(error) = self.store.record_revision(info.clone(), files, outcome, now).await {
-            warn!(%error, revision = %info.id, "revision not written to the state file");
+            warn!(error = %chain(&error), revision = %info.id, "revision not written to the state file");
         }
         let refusal = Fault {
             scope: INVENTORY,
-            message: format!("revision {} is refused: {message}; the last good one stays", info.id.short()),
+            message: format!("revision {} is refused: {message}; {}", info.id.short(), self.stays()),
             since: now,
             details: diagnostics.iter().take(DETAILS_MAX).map(ToString::to_string).collect(),
         };
@@ -178,12 +178,17 @@ impl Watcher {
         Some(info.id)
     }
 
+    /// What goes on while nothing newer can be served.
+    fn stays(&self) -> &'static str {
+        if self.state.borrow().served.is_some() { "the last good revision stays" } else { "nothing is served yet" }
+    }
+
     fn unreadable(&self, error: &SourceError, failures: u32) {
         let message = chain(error);
         if failures == 1 {
-            warn!(%message, "the source cannot be read; the last good revision stays");
+            warn!(error = %message, "the source cannot be read; {}", self.stays());
         } else {
-            debug!(%message, failures, "the source still cannot be read");
+            debug!(error = %message, failures, "the source still cannot be read");
         }
         let now = (self.clock)();
         self.state.send_modify(|state| {
@@ -221,7 +226,7 @@ fn refuse_emptied(desired: Desired, before: Option<&Desired>) -> Result<Desired,
 }
 
 /// An error with its causes, for people.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -4,6 +4,7 @@
 //! guards against something Caddy accepts and then gets wrong, the comment says what.
 
 mod actual;
+mod chain;
 mod checks;
 pub mod compare;
 mod diff;

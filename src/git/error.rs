@@ -22,6 +22,20 @@ pub enum SourceError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A folder of a work tree, where the repository is wanted.
+    #[error(
+        "`{}` is not a git repository itself: it is inside the one at `{}`. Use `--repo {} --path {}`, and commit what is to \
+         count; a folder that is read without git is named by `--path` alone, without `--repo`",
+        path.display(), root.display(), root.display(), below.display()
+    )]
+    InsideRepository {
+        /// The folder.
+        path: PathBuf,
+        /// The repository.
+        root: PathBuf,
+        /// The folder, seen from the repository.
+        below: PathBuf,
+    },
     /// The remote cannot be talked to.
     #[error("cannot reach `{remote}`")]
     Unreachable {
@@ -69,15 +83,13 @@ pub enum SourceError {
     /// The ssh host is in no `known_hosts` file.
     #[error(
         "the ssh host `{}` is not known: its {} key has the fingerprint {}. If its owner confirms that, add this line to \
-         `{}`:\n{line}{}", key.host, key.key_type, key.fingerprint, key.known_hosts.display(), other_types(others)
+         `{}`:\n{}{}", key.host, key.key_type, key.fingerprint, key.known_hosts.display(), cure.line, cure.remarks(key)
     )]
     HostKeyUnknown {
         /// What it shows, and the file to add it to.
         key: Box<HostKey>,
-        /// The line to add.
-        line: String,
-        /// Types of the keys that are known of this host.
-        others: Vec<String>,
+        /// What is known of this host all the same, and what to do.
+        cure: Box<HostKeyCure>,
     },
     /// The ssh host shows another key than the one that is known.
     #[error(
@@ -128,7 +140,10 @@ pub enum SourceError {
         suggestion: Option<String>,
     },
     /// The inventory's folder is not in the tree.
-    #[error("there is no folder `{path}` in {}; {}", revision_name(revision.as_ref()), folders_there(folders, suggestion.as_deref()))]
+    #[error(
+        "there is no folder `{path}` in {}; {}{}",
+        revision_name(revision.as_ref()), folders_there(folders, suggestion.as_deref()), root_hint(folders)
+    )]
     PathMissing {
         /// The inventory's folder.
         path: String,
@@ -242,6 +257,56 @@ pub struct HostKey {
     pub known_hosts: PathBuf,
 }
 
+/// How an ssh host becomes known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKeyCure {
+    /// The line to add.
+    pub line: String,
+    /// Types of the keys that are known of this host.
+    pub others: Vec<String>,
+    /// The file and line, from 1, of a certificate authority for this host.
+    pub authority: Option<(PathBuf, usize)>,
+}
+
+impl HostKeyCure {
+    /// What people would wonder about who have a line for this host.
+    fn remarks(&self, key: &HostKey) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        if !self.others.is_empty() {
+            // libssh2 chooses the type of key, by the file of the home folder alone.
+            let _ = write!(
+                text,
+                "\n(known of this host: {}. It has keys of several types, and {} is the one that is compared. To have all of \
+                 them: `ssh-keyscan {} >> {}`, and compare the fingerprints)",
+                self.others.join(", "),
+                key.key_type,
+                key.keyscan_arguments(),
+                key.known_hosts.display()
+            );
+        }
+        if let Some((file, line)) = &self.authority {
+            let _ = write!(
+                text,
+                "\n(`{}` line {line} has a @cert-authority for this host: certificates of ssh hosts are not supported, only \
+                 keys)",
+                file.display()
+            );
+        }
+        text
+    }
+}
+
+impl HostKey {
+    /// `host`, or `-p PORT host` for another port than 22.
+    fn keyscan_arguments(&self) -> String {
+        match self.host.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+            Some((host, port)) => format!("-p {port} {host}"),
+            None => self.host.clone(),
+        }
+    }
+}
+
 /// What libgit2 says, free of credentials.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -292,6 +357,15 @@ fn folders_there(names: &[String], suggestion: Option<&str>) -> String {
     there_are(names, suggestion)
 }
 
+/// The folders that an inventory is made of.
+const KINDS: [&str; 4] = ["sites", "services", "backends", "edges"];
+
+/// A place that has the folders of an inventory is likely the inventory itself.
+fn root_hint(folders: &[String]) -> &'static str {
+    let is_inventory = KINDS.iter().filter(|kind| folders.iter().any(|folder| folder == *kind)).count() > 1;
+    if is_inventory { ". These are the folders of an inventory: use `--path .` if it is the root itself" } else { "" }
+}
+
 fn there_are(names: &[String], suggestion: Option<&str>) -> String {
     let shown: Vec<_> = names.iter().take(NAMES_SHOWN).map(|name| format!("`{name}`")).collect();
     let mut text = format!("there {} {}", if names.len() == 1 { "is" } else { "are" }, shown.join(", "));
@@ -311,8 +385,4 @@ fn folder(path: &str) -> impl fmt::Display {
 
 fn revision_name(revision: Option<&Revision>) -> String {
     revision.map_or_else(|| "the directory".to_owned(), |revision| format!("revision {}", revision.short()))
-}
-
-fn other_types(types: &[String]) -> String {
-    if types.is_empty() { String::new() } else { format!("\n(known of this host: {})", types.join(", ")) }
 }

@@ -3,6 +3,7 @@
 //! libgit2 looks only at `~/.ssh/known_hosts`, so that a service without a home could trust nobody; and it does not tell an
 //! unknown host from a changed key. So the files are read here, and libgit2's own opinion is not asked.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use super::{HostKey, SourceError};
+use super::{HostKey, HostKeyCure, SourceError};
 
 const SYSTEM_FILE: &str = "/etc/ssh/ssh_known_hosts";
 const SSH_PORT: u16 = 22;
@@ -48,23 +49,27 @@ pub(super) fn check(file: Option<&Path>, host: &Host, key: &[u8]) -> Result<(), 
     let key_type = key_type(key);
     let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key)));
     let same = |entry: &Entry| entry.key == key;
-    let revoked = entries.iter().find(|(_, entry)| entry.is_revoked && same(entry));
-    let trusted = entries.iter().any(|(_, entry)| !entry.is_revoked && same(entry));
+    let is_trust = |entry: &Entry| entry.mark == Mark::Trusted;
+    let revoked = entries.iter().find(|(_, entry)| entry.mark == Mark::Revoked && same(entry));
+    let trusted = entries.iter().any(|(_, entry)| is_trust(entry) && same(entry));
     if revoked.is_none() && trusted {
         return Ok(());
     }
-    let other = entries.iter().find(|(_, entry)| !entry.is_revoked && !same(entry) && entry.key_type == key_type);
+    let other = entries.iter().find(|(_, entry)| is_trust(entry) && !same(entry) && entry.key_type == key_type);
     let shown = |known_hosts| {
         Box::new(HostKey { host: host.entry_name(), key_type: key_type.clone(), fingerprint, known_hosts })
     };
     if let Some((file, entry)) = revoked.or(other) {
         return Err(SourceError::HostKeyChanged { key: shown((*file).clone()), line: entry.line });
     }
-    let mut others: Vec<_> = entries.into_iter().map(|(_, entry)| entry.key_type).collect();
-    others.dedup();
+    let authority = entries.iter().find(|(_, entry)| entry.mark == Mark::Authority);
+    let authority = authority.map(|(file, entry)| ((*file).clone(), entry.line));
+    let known = entries.into_iter().filter(|(_, entry)| is_trust(entry));
+    let others: BTreeSet<_> = known.map(|(_, entry)| entry.key_type).collect();
     let line = format!("{} {key_type} {}", host.entry_name(), STANDARD.encode(key));
+    let cure = HostKeyCure { line, others: others.into_iter().collect(), authority };
     let file = files.into_iter().next().unwrap_or_else(|| PathBuf::from(SYSTEM_FILE));
-    Err(SourceError::HostKeyUnknown { key: shown(file), line, others })
+    Err(SourceError::HostKeyUnknown { key: shown(file), cure: Box::new(cure) })
 }
 
 fn files(given: Option<&Path>) -> Vec<PathBuf> {
@@ -88,24 +93,35 @@ struct Entry {
     key_type: String,
     key: Vec<u8>,
     line: usize,
-    is_revoked: bool,
+    mark: Mark,
 }
 
-/// The keys of `host` in the text of a file. Lines of certificate authorities are passed over (libssh2 knows no host
-/// certificates), and so is what cannot be read: it trusts nobody.
+/// What a line says of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// It is the host's.
+    Trusted,
+    /// It is nobody's any more.
+    Revoked,
+    /// It signs certificates of hosts, of which libssh2 knows nothing: it vouches for no key here.
+    Authority,
+}
+
+/// The keys of `host` in the text of a file. What cannot be read is passed over: it trusts nobody.
 fn entries_of(text: &str, host: &Host) -> impl Iterator<Item = Entry> {
     text.lines().enumerate().filter_map(|(index, line)| {
         let mut fields = line.split_ascii_whitespace().peekable();
         let marker = fields.next_if(|field| field.starts_with('@'));
-        let is_revoked = match marker {
-            None => false,
-            Some("@revoked") => true,
+        let mark = match marker {
+            None => Mark::Trusted,
+            Some("@revoked") => Mark::Revoked,
+            Some("@cert-authority") => Mark::Authority,
             Some(_) => return None,
         };
         let names = fields.next().filter(|names| !names.starts_with('#'))?;
         let key_type = fields.next()?.to_owned();
         let key = STANDARD.decode(fields.next()?).ok()?;
-        names_match(names, host).then_some(Entry { key_type, key, line: index + 1, is_revoked })
+        names_match(names, host).then_some(Entry { key_type, key, line: index + 1, mark })
     })
 }
 

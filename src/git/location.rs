@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use git2::{ErrorCode, Repository};
 use url::Url;
 
-use super::SourceError;
+use super::{Fault, SourceError, libgit2};
 
 /// Where an inventory is. Shown without the credentials that a URL may hold.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,7 +23,7 @@ const SCHEMES: [&str; 4] = ["https", "http", "ssh", "file"];
 
 impl Location {
     /// Tells the kinds apart: an existing repository is local, another existing folder a directory, and what looks like a URL
-    /// or like `user@host:path` a remote.
+    /// or like `user@host:path` a remote. A folder inside a repository is refused: what is committed counts, not what lies there.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
         let unknown = |reason| SourceError::NotALocation { text: without_userinfo(text), reason };
         if let Some((scheme, rest)) = text.split_once("://") {
@@ -39,8 +40,7 @@ impl Location {
         }
         let path = Path::new(text);
         if path.is_dir() {
-            let path = path.to_owned();
-            return Ok(if is_repository(&path) { Self::Local(path) } else { Self::Directory(path) });
+            return Self::of_folder(path);
         }
         if path.exists() {
             return Err(unknown("it is a file, not a folder".to_owned()));
@@ -51,11 +51,37 @@ impl Location {
         }
     }
 
-    /// The folder that can be watched; none for a remote.
-    pub fn local_path(&self) -> Option<&Path> {
+    fn of_folder(path: &Path) -> Result<Self, SourceError> {
+        // Absolute, so that it means the same wherever it is shown; not canonical, so that a link may be turned to a new folder.
+        let unreadable = |source| SourceError::Unreadable { path: path.to_owned(), source };
+        let path = std::path::absolute(path).map_err(unreadable)?;
+        if is_repository(&path) {
+            return Ok(Self::Local(path));
+        }
+        libgit2::prepare();
+        match Repository::open(&path) {
+            Ok(_) => return Ok(Self::Local(path)),
+            Err(error) if error.code() == ErrorCode::NotFound => {}
+            Err(error) => {
+                let (place, source) = (path.display().to_string(), Fault::new(error.message()));
+                return Err(SourceError::NotARepository { place, source });
+            }
+        }
+        let real = path.canonicalize().map_err(unreadable)?;
+        match real.ancestors().skip(1).find(|above| is_repository(above)) {
+            Some(root) => {
+                let below = real.strip_prefix(root).unwrap_or(&real).to_owned();
+                Err(SourceError::InsideRepository { path, root: root.to_owned(), below })
+            }
+            None => Ok(Self::Directory(path)),
+        }
+    }
+
+    /// The folder whose changes tell of new revisions: none for a remote, unless it is a `file` URL.
+    pub fn watched_path(&self) -> Option<PathBuf> {
         match self {
-            Self::Remote(_) => None,
-            Self::Local(path) | Self::Directory(path) => Some(path),
+            Self::Remote(url) => Url::parse(url).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok(),
+            Self::Local(path) | Self::Directory(path) => Some(path.clone()),
         }
     }
 }

@@ -43,15 +43,17 @@ impl Drop for WatchGuard {
 /// Wakes `wake` whenever `branch` of the repository at `path` may have moved, or, where `path` is a plain folder, whenever
 /// something below it changed.
 pub fn watch_local(path: &Path, branch: &str, wake: Arc<Notify>) -> Result<WatchGuard, SourceError> {
+    // Events have absolute paths, and are held against this one.
+    let path = &std::path::absolute(path)
+        .map_err(|source| SourceError::Watch { path: path.to_owned(), source: notify::Error::io(source) })?;
     // One pending nudge says all: watches are looked at as a whole.
     let (nudge, nudged) = sync_channel(1);
     let stopped = Arc::new(AtomicBool::new(false));
     let interest = Interest::of(path, branch)
-        .map_err(|source| SourceError::Watch { path: path.to_owned(), source: notify::Error::io(source) })?;
+        .map_err(|source| SourceError::Watch { path: path.clone(), source: notify::Error::io(source) })?;
     let signals = Signals { wake, nudge: nudge.clone(), stopped: Arc::clone(&stopped) };
-    let armed =
-        Armed::new(interest, &signals).map_err(|source| SourceError::Watch { path: path.to_owned(), source })?;
-    let keeper = Keeper { path: path.to_owned(), branch: branch.to_owned(), signals, nudged, armed };
+    let armed = Armed::new(interest, &signals).map_err(|source| SourceError::Watch { path: path.clone(), source })?;
+    let keeper = Keeper { path: path.clone(), branch: branch.to_owned(), signals, nudged, armed };
     let builder = thread::Builder::new().name("bascule-watch".to_owned());
     builder.spawn(move || keeper.run()).map_err(|source| SourceError::Thread { source })?;
     Ok(WatchGuard { stopped, nudge })

@@ -28,15 +28,15 @@ impl Store {
 pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHealth)]) -> rusqlite::Result<()> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO health
-             (backend, verdict, since, passes, fails, last_at, last_latency_ns, last_outcome, hours)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             (backend, verdict, since, passes, fails, last_at, last_latency_ns, last_outcome, hours, target)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (backend) DO UPDATE SET
              verdict = excluded.verdict, since = excluded.since, passes = excluded.passes, fails = excluded.fails,
              last_at = excluded.last_at, last_latency_ns = excluded.last_latency_ns,
-             last_outcome = excluded.last_outcome, hours = excluded.hours",
+             last_outcome = excluded.last_outcome, hours = excluded.hours, target = excluded.target",
     )?;
     for (backend, health) in health {
-        let BackendHealth { verdict, since, passes, fails, last, availability } = health;
+        let BackendHealth { target, verdict, since, passes, fails, last, availability } = health;
         let last = last.as_ref();
         upsert.execute(params![
             backend,
@@ -48,6 +48,7 @@ pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHea
             last.map(|last| i64::try_from(last.latency.as_nanos()).unwrap_or(i64::MAX)),
             last.map(|last| Json(&last.outcome)),
             Json(availability.hours().iter().map(hour_to_row).collect::<Vec<_>>()),
+            target,
         ])?;
     }
     Ok(())
@@ -55,7 +56,8 @@ pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHea
 
 fn all(connection: &Connection) -> rusqlite::Result<BTreeMap<BackendName, BackendHealth>> {
     let mut query = connection.prepare_cached(
-        "SELECT backend, verdict, since, passes, fails, last_at, last_latency_ns, last_outcome, hours FROM health",
+        "SELECT backend, verdict, since, passes, fails, last_at, last_latency_ns, last_outcome, hours, target
+         FROM health",
     )?;
     query.query_map([], from_row)?.collect()
 }
@@ -69,6 +71,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(BackendName, BackendHealth)> {
     };
     let Json(hours) = row.get::<_, Json<Vec<HourRow>>>(8)?;
     let health = BackendHealth {
+        target: row.get(9)?,
         verdict: row.get(1)?,
         since: row.get(2)?,
         passes: row.get(3)?,

@@ -65,12 +65,15 @@ fn forget(connection: &Connection, edge: &EdgeName) -> rusqlite::Result<()> {
                                   WHERE edge = ?1 AND outcome IN ('applied', 'unchanged') ORDER BY id DESC LIMIT 1)",
         )?
         .execute(params![edge, KEPT])?;
-    if forgotten > 0 {
-        connection
-            .prepare_cached(
-                "DELETE FROM configs WHERE NOT EXISTS (SELECT 1 FROM renders WHERE renders.digest = configs.digest)",
-            )?
-            .execute([])?;
-    }
-    Ok(())
+    if forgotten > 0 { forget_configs(connection) } else { Ok(()) }
+}
+
+/// Bytes that nothing refers to any more.
+pub(super) fn forget_configs(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM configs WHERE NOT EXISTS (SELECT 1 FROM renders WHERE renders.digest = configs.digest)",
+        )?
+        .execute([])
+        .map(drop)
 }

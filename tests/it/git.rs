@@ -2,7 +2,6 @@
 
 mod directory;
 mod http;
-mod http_server;
 mod hung;
 mod local;
 mod location;

@@ -39,6 +39,7 @@ const TEXTS: Texts<'static> = Texts {
 fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
     let hours = vec![HourCount { hour: Hour::from(NOW), passes: 999, fails: 1 }];
     BackendHealth {
+        target: None,
         verdict,
         since: Some(ago(seconds)),
         passes: 12,
@@ -167,6 +168,23 @@ fn without_version(status: &StatusDto) -> StatusDto {
 fn people_see_what_is_wrong_first() {
     insta::assert_snapshot!("text", text(&whole(), Paint::Plain));
     insta::assert_snapshot!("text_before_the_first_revision", text(&empty(), Paint::Plain));
+}
+
+#[test]
+fn an_edge_that_cannot_be_configured_is_not_said_to_run_anything_now() {
+    let mut status = whole();
+    let edge = status.edges.iter_mut().find(|edge| edge.name == "zurich").expect("it is declared");
+    edge.state = EdgeState::Retrying;
+    let line = |status: &StatusDto| {
+        let text = text(status, Paint::Plain);
+        text.lines().find(|line| line.starts_with("edge zurich")).expect("it is shown").to_owned()
+    };
+    let retrying = line(&status);
+    assert!(retrying.contains("  ran 7692c3ad3540 when seen 3s ago  wanted 3fc4ccfe7458"), "{retrying}");
+    assert!(!retrying.contains("runs"), "{retrying}");
+    status.edges.iter_mut().for_each(|edge| edge.applied = None);
+    let never = line(&status);
+    assert!(never.contains("  not seen to run anything of ours  wanted 3fc4ccfe7458"), "{never}");
 }
 
 #[test]

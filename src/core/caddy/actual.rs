@@ -30,8 +30,12 @@ pub enum Standing {
     Wanted,
     /// One that bascule put there, or tried to put there, before.
     Own,
-    /// None: the edge serves nothing. After an apply, it means that the edge was restarted without its configuration.
+    /// None at all: the edge serves nothing. After an apply, it means that the edge was restarted without its configuration,
+    /// or that somebody deleted all of it.
     Empty,
+    /// One without apps, at most with the settings of the admin API: the edge serves nothing. After an apply, it means that
+    /// somebody deleted the apps, or that the edge was restarted with such a configuration.
+    Bare,
     /// Somebody else's. After an apply, it means that the edge was edited by hand or has a second writer; on first
     /// contact, that the edge served something before bascule took over.
     Foreign,
@@ -43,8 +47,10 @@ impl Seen {
         let digest = compare::digest(actual);
         let standing = if digest == *wanted {
             Standing::Wanted
-        } else if compare::is_empty(actual) {
+        } else if actual.is_null() {
             Standing::Empty
+        } else if compare::is_empty(actual) {
+            Standing::Bare
         } else if own.contains(&digest) {
             Standing::Own
         } else {
@@ -70,7 +76,8 @@ mod tests {
             (app(1), Standing::Own),
             (app(0), Standing::Own),
             (json!(null), Standing::Empty),
-            (json!({"admin": {"listen": ":1"}}), Standing::Empty),
+            (json!({"admin": {"listen": ":1"}}), Standing::Bare),
+            (json!({}), Standing::Bare),
             (app(3), Standing::Foreign),
         ] {
             let seen = Seen::judge(&actual, &wanted, &own);

@@ -1,82 +1,76 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chain;
 use super::checks::{self, Checking};
 use super::json::{
-    ErrorRoutes, Handler, HealthChecks, LoadBalancing, Matcher, RetryMatch, ReverseProxy, Route, SelectionPolicy,
-    StaticResponse, Subroute, Transport, Upstream,
+    Handler, HealthChecks, LoadBalancing, RetryMatch, ReverseProxy, SelectionPolicy, StaticResponse, Transport,
+    Upstream,
 };
 use super::pool::Pool;
 use crate::core::inventory::{Backend, Page, Policy, Service, Sticky, UpstreamProtocol, WhenAllDown};
 use crate::core::routing::{EffectiveService, Serving};
 
-/// Methods that a proxy may send again by itself: safe by RFC 9110, section 9.2.1, and without a body that may be half
-/// consumed. PUT and DELETE are idempotent too, but Caddy has no second copy of a body.
-const RETRIED_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
-/// A safe request is sent again when the connection broke, or when the backend says that it is not the one to ask.
-const RETRIED_ANSWERS: &str =
-    "{http.reverse_proxy.is_transport_error} == true || {http.reverse_proxy.status_code} in [502, 503, 504]";
-/// When the next link of the chain may take a request: nothing has been sent of it (no upstream was available, or none
-/// could be dialed), or it is safe to send again. Anything else may have been acted on.
-const NEXT_LINK: &str = "{http.error.status_code} == 503 \
-    || ({http.error.status_code} == 502 && {http.error.message}.startsWith('dial ')) \
-    || ({http.error.status_code} in [502, 504] && {http.request.method} in ['GET', 'HEAD', 'OPTIONS'])";
 /// Even a single backend gets a second try: a reused connection may have been closed under the request.
 const RETRIES_MIN: usize = 2;
 /// Past this many tries a client is better served by an error than by waiting on.
 const RETRIES_MAX: usize = 8;
 
-/// The handler of a service's route: a chain of links. A request goes to the first; it goes on to the next when the one
-/// before has no upstream for it, and nothing was lost. The last link tries every backend whatever is believed of it, or
-/// shows the page: nobody gets an error while something might answer, be bascule there or not.
+/// Links that each try one backend, at most; what is left shares the last one.
+const SWEEPS_MAX: usize = 4;
+
+/// The handler of a service's route: a chain of links.
+///
+/// First the tiers, in their order. Then, whatever is believed of them, every backend once (the sweep): when an answer says
+/// "not now" and concurrent requests share the turns of a tier, only a link of its own makes sure that each backend has been
+/// asked. Or the page, where that is wanted when all are down.
 pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'e>, pool: &Pool) -> Handler<'e> {
     let service = &*effective.service;
-    match effective.serving {
-        Serving::Maintenance => return page(&service.routing.page),
-        Serving::Nothing => return no_backend_response(),
-        Serving::Full | Serving::Degraded | Serving::LastResort | Serving::Page => {}
+    if effective.serving == Serving::Maintenance {
+        return page(&service.routing.page);
     }
-    let mut links: Vec<Handler<'e>> = Vec::new();
     let everything = pool.everything(effective);
-    let tiers = pool.tiers(effective);
     let is_alone = everything.len() == 1 || matches!(service.routing.policy, Policy::Single { .. });
-    if !is_alone {
-        links.extend(tiers.iter().map(|tier| tier_link(service, checking, tier)));
+    let mut links = if is_alone { Vec::new() } else { tier_links(service, checking, &pool.tiers(effective)) };
+    let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
+    if links.is_empty() && !everything.is_empty() && !(is_last_page && !is_alone) {
+        links.push(link(service, &everything, None));
+    } else if !is_last_page && !checking.is_lean() {
+        links.extend(sweep(&everything).into_iter().map(|backends| link(service, backends, None)));
     }
-    links.push(match service.routing.when_all_down {
-        WhenAllDown::ServeAll => unchecked_link(service, &everything),
-        WhenAllDown::Page if is_alone => chain(unchecked_link(service, &everything), page(&service.routing.page)),
-        WhenAllDown::Page => page(&service.routing.page),
-    });
-    links.into_iter().rev().reduce(|next, link| chain(link, next)).unwrap_or_else(no_backend_response)
+    if is_last_page {
+        links.push(page(&service.routing.page));
+    }
+    let last = links.len().saturating_sub(1);
+    for (index, link) in links.iter_mut().enumerate() {
+        if let (Handler::Proxy(proxy), true) = (link, index < last) {
+            proxy.handle_response = chain::pass_on_refusals();
+        }
+    }
+    chain::join(links).unwrap_or_else(no_backend_response)
 }
 
-/// One link, and what takes the requests that it has no upstream for.
-fn chain<'e>(link: Handler<'e>, next: Handler<'e>) -> Handler<'e> {
-    let may_go_on = Matcher::Expression { expression: NEXT_LINK };
-    let onward = Route::of(vec![may_go_on], next);
-    // Without a last route that raises the error again, what matches none would be answered 200 and empty.
-    let errors = ErrorRoutes { routes: vec![onward, Route::of(Vec::new(), Handler::raise_again())] };
-    let routes = vec![Route { id: None, handle: [link], matchers: Vec::new(), terminal: false }];
-    Handler::Subroute(Box::new(Subroute { errors, handler: "subroute", routes }))
+fn tier_links<'e>(service: &'e Service, checking: &Checking<'e>, tiers: &[Vec<&'e Arc<Backend>>]) -> Vec<Handler<'e>> {
+    let tier_link = |tier: &Vec<&'e Arc<Backend>>| {
+        let active = checks::active(service, checking, tier);
+        link(service, tier, Some(HealthChecks { active, passive: Some(checks::passive()) }))
+    };
+    tiers.iter().map(tier_link).collect()
 }
 
-/// A link whose upstreams are checked: the backends of one tier.
-fn tier_link<'e>(service: &'e Service, checking: &Checking<'e>, tier: &[&'e Arc<Backend>]) -> Handler<'e> {
-    let health_checks =
-        HealthChecks { active: checks::active(service, checking, tier), passive: Some(checks::passive()) };
-    proxy(service, tier, health_checks)
+/// One backend a link, and in the last one all that are left.
+fn sweep<'s, 'e>(backends: &'s [&'e Arc<Backend>]) -> Vec<&'s [&'e Arc<Backend>]> {
+    let alone = backends.len().min(SWEEPS_MAX - usize::from(backends.len() > SWEEPS_MAX));
+    let (alone, rest) = backends.split_at(alone);
+    alone.chunks(1).chain(Some(rest).filter(|rest| !rest.is_empty())).collect()
 }
 
-/// A link that believes nothing: every upstream is tried.
-fn unchecked_link<'e>(service: &'e Service, backends: &[&'e Arc<Backend>]) -> Handler<'e> {
-    proxy(service, backends, HealthChecks { active: None, passive: None })
-}
-
-fn proxy<'e>(service: &'e Service, backends: &[&'e Arc<Backend>], health_checks: HealthChecks<'e>) -> Handler<'e> {
+/// A link; without checks it believes nothing, and every upstream is tried.
+fn link<'e>(service: &'e Service, backends: &[&'e Arc<Backend>], checks: Option<HealthChecks<'e>>) -> Handler<'e> {
     Handler::Proxy(Box::new(ReverseProxy {
+        handle_response: Vec::new(),
         handler: "reverse_proxy",
-        health_checks,
+        health_checks: checks,
         load_balancing: load_balancing(service, backends),
         // Without it every push closes every WebSocket through this handler at once.
         stream_close_delay: go_duration(service.timeouts.stream_close),
@@ -135,7 +129,7 @@ fn load_balancing(service: &Service, backends: &[&Arc<Backend>]) -> LoadBalancin
         // A try for each upstream, so that one living one is found among dead ones; no `try_duration`, whose pauses a
         // push would cut short with an error.
         retries: backends.len().clamp(RETRIES_MIN, RETRIES_MAX),
-        retry_match: [RetryMatch { expression: RETRIED_ANSWERS, method: &RETRIED_METHODS }],
+        retry_match: [RetryMatch { method: &chain::SAFE_METHODS }],
         selection_policy: match &service.routing.sticky {
             _ if backends.len() == 1 => shared,
             None => shared,

@@ -138,8 +138,28 @@ pub(super) struct ErrorRoutes<'e> {
 #[serde(untagged)]
 pub(super) enum Matcher<'e> {
     Host(HostMatcher<'e>),
-    Expression { expression: &'static str },
-    Header { header: BTreeMap<&'static str, [&'static str; 1]> },
+    Conditions(Conditions),
+}
+
+/// What else a route may ask of a request. Never `expression`: three of them in each of 1,000 services cost Caddy 3.8 CPU
+/// seconds and 1.6 GB at every load, where these cost 0.6 seconds and 0.2 GB (measured on 2.11).
+#[derive(Default, Serialize)]
+pub(super) struct Conditions {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) header: BTreeMap<&'static str, [&'static str; 1]>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) method: &'static [&'static str],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) not: Vec<Conditions>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) vars: BTreeMap<&'static str, &'static [&'static str]>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) vars_regexp: BTreeMap<&'static str, Pattern>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Pattern {
+    pub(super) pattern: &'static str,
 }
 
 #[derive(Serialize)]
@@ -160,14 +180,7 @@ pub(super) enum Handler<'e> {
     Subroute(Box<Subroute<'e>>),
     Answer(StaticResponse),
     Error(RaisedError),
-}
-
-impl Handler<'_> {
-    /// Raises the error again that an error route was entered with.
-    pub(super) fn raise_again() -> Self {
-        let (error, status_code) = ("{http.error.message}", "{http.error.status_code}");
-        Self::Error(RaisedError { error, handler: "error", status_code })
-    }
+    Copy(CopyResponse),
 }
 
 #[derive(Serialize)]
@@ -182,6 +195,25 @@ pub(super) struct RaisedError {
     pub(super) error: &'static str,
     pub(super) handler: &'static str,
     pub(super) status_code: &'static str,
+}
+
+/// What happens with an answer of some statuses.
+#[derive(Serialize)]
+pub(super) struct ResponseRoute<'e> {
+    #[serde(rename = "match")]
+    pub(super) matcher: ResponseMatcher,
+    pub(super) routes: Vec<Route<'e>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ResponseMatcher {
+    pub(super) status_code: &'static [u16],
+}
+
+/// Passes an answer on as it came.
+#[derive(Serialize)]
+pub(super) struct CopyResponse {
+    pub(super) handler: &'static str,
 }
 
 /// A proxy of the relay: no checks, no retries.
@@ -215,8 +247,11 @@ pub(super) struct StaticResponse {
 
 #[derive(Serialize)]
 pub(super) struct ReverseProxy<'e> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) handle_response: Vec<ResponseRoute<'e>>,
     pub(super) handler: &'static str,
-    pub(super) health_checks: HealthChecks<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) health_checks: Option<HealthChecks<'e>>,
     pub(super) load_balancing: LoadBalancing,
     pub(super) stream_close_delay: String,
     pub(super) transport: Transport,
@@ -261,7 +296,6 @@ pub(super) struct LoadBalancing {
 
 #[derive(Serialize)]
 pub(super) struct RetryMatch {
-    pub(super) expression: &'static str,
     pub(super) method: &'static [&'static str],
 }
 

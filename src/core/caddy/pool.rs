@@ -60,6 +60,9 @@ impl Pool {
             Role::Standby => !is_single,
             Role::Out(why) => !is_single && !why.is_declared(),
         };
-        effective.members.iter().filter(belongs).map(|member| &member.backend).collect()
+        let mut members: Vec<_> = effective.members.iter().filter(belongs).collect();
+        // What is believed in comes first. Only as far as the links before say it too, so that a verdict moves nothing here.
+        members.sort_by_key(|member| !self.has(member));
+        members.into_iter().map(|member| &member.backend).collect()
     }
 }

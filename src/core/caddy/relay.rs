@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::handler::{go_duration, text_response};
 use super::json::{
-    AutomaticHttps, ErrorRoutes, Handler, Matcher, ProxyHeaders, RelayProxy, RequestHeaders, Route, Routes, Server,
-    Transport, Upstream,
+    AutomaticHttps, Conditions, ErrorRoutes, Handler, Matcher, ProxyHeaders, RelayProxy, RequestHeaders, Route, Routes,
+    Server, Transport, Upstream,
 };
 use crate::core::inventory::Relay;
 use crate::core::model::ServiceName;
@@ -52,10 +52,10 @@ pub fn answer(effective: &Effective, service: &str, upstream: &str) -> Option<bo
 /// The relay server of an edge.
 pub(super) fn server<'e>(relay: &'e Relay) -> Server<'e> {
     let ask = || Route::of(Vec::new(), proxy(&relay.bascule.to_string(), Some(ANSWER_MAX)));
-    let nowhere = Matcher::Header { header: [(DIRECT, [NOWHERE])].into() };
+    let nowhere = Conditions { header: [(DIRECT, [NOWHERE])].into(), ..Conditions::default() };
     let backend = format!("{{http.request.header.{UPSTREAM}}}");
     let errors = vec![
-        Route::of(vec![nowhere], Handler::Answer(text_response(200, ""))),
+        Route::of(vec![Matcher::Conditions(nowhere)], Handler::Answer(text_response(200, ""))),
         Route::of(Vec::new(), proxy(&backend, None)),
     ];
     Server {

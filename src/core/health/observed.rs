@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Availability, Outcome, Verdict};
-use crate::core::model::{BackendName, Generation, Timestamp};
+use crate::core::model::{BackendName, Digest, Generation, Timestamp};
 
 /// What probes say of all backends at one generation. A backend that is not in it is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +30,9 @@ impl Observed {
 /// What is known of one backend.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackendHealth {
+    /// What it is known of, as [`Backend::probe_target`](crate::core::inventory::Backend::probe_target) has it: a backend
+    /// that moves, or is asked something else, is another one in spite of its name. None where that is not known.
+    pub target: Option<Digest>,
     /// What is believed.
     pub verdict: Verdict,
     /// Since when; none while it was never known.

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 pub use self::routing::{Failback, Page, Policy, Routing, Tier, WhenAllDown};
 use super::doc::StatusRange;
 use crate::core::model::{
-    AdminAddress, BackendName, DialAddress, EdgeName, Email, Hostname, Listener, PathPrefix, Port, RequestPath,
+    AdminAddress, BackendName, DialAddress, Digest, EdgeName, Email, Hostname, Listener, PathPrefix, Port, RequestPath,
     Revision, ServiceName, SiteName, Tag,
 };
 
@@ -100,6 +100,19 @@ impl Backend {
     /// The address that edges dial: the *upstream*.
     pub fn upstream(&self) -> SocketAddr {
         SocketAddr::new(self.addr, self.port.get())
+    }
+
+    /// Identity of what is probed: the address, and what is asked there. How often it is asked, and how many answers it
+    /// takes to believe them, are no part of it. The text that is hashed may change with a version: then all is probed anew.
+    pub fn probe_target(&self) -> Digest {
+        let upstream = self.upstream();
+        let text = match &self.probe.kind {
+            ProbeKind::Tcp => format!("tcp {upstream}"),
+            ProbeKind::Http { path, host, tls, expect } => {
+                format!("http {upstream} {path} {host:?} {tls:?} {expect:?}")
+            }
+        };
+        Digest::of(text.as_bytes())
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use super::{BackendDto, EdgeState, StatusDto};
+use super::{BackendDto, EdgeDto, EdgeState, StatusDto};
 use crate::core::model::{Timestamp, counted};
 
 /// Whether text may carry terminal colours.
@@ -70,10 +70,7 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
             EdgeState::Retrying => paint.doubtful("retrying"),
         };
         write!(out, "\nedge {}  {state}  {}", edge.name, edge.admin)?;
-        if let Some(applied) = &edge.applied {
-            let digest = applied.digest.get(..12).unwrap_or(&applied.digest);
-            write!(out, "  runs {digest}, seen {} ago", age(now, Some(applied.at)))?;
-        }
+        write_digests(out, edge, now)?;
         writeln!(out, "  {}, {}", counted(edge.pushes, "push"), counted(edge.drifts, "drift"))?;
     }
     for service in &status.services {
@@ -94,6 +91,25 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
         writeln!(out, "site {}  {} of {} up, {} down", site.name, site.up, site.backends, site.down)?;
     }
     Ok(())
+}
+
+/// What an edge runs, where that is known, and what it should run, where that is something else.
+fn write_digests(out: &mut String, edge: &EdgeDto, now: Timestamp) -> std::fmt::Result {
+    let short = |digest: &str| digest.get(..12).unwrap_or(digest).to_owned();
+    if edge.state == EdgeState::Retrying {
+        match &edge.applied {
+            Some(applied) => {
+                write!(out, "  ran {} when seen {} ago", short(&applied.digest), age(now, Some(applied.at)))?;
+            }
+            None => write!(out, "  not seen to run anything of ours")?,
+        }
+    } else if let Some(applied) = &edge.applied {
+        write!(out, "  runs {}, seen {} ago", short(&applied.digest), age(now, Some(applied.at)))?;
+    }
+    match &edge.rendered {
+        Some(wanted) if edge.state != EdgeState::InSync => write!(out, "  wanted {}", short(wanted)),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn write_backend(out: &mut String, backend: &BackendDto, now: Timestamp, paint: Paint) -> std::fmt::Result {

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::program::{bascule, program};
 use crate::support::caddy::Caddy;
+use crate::support::git_repo::GitRepo;
 use crate::support::port::ReservedPort;
 
 /// A folder with the starter inventory in `inventory`.
@@ -286,5 +287,18 @@ fn a_reader_that_has_seen_enough_is_no_fault() {
         let mut stderr = String::new();
         child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
         assert_eq!((status.code(), stderr.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn run_refuses_a_folder_inside_a_repository() {
+    let repo = GitRepo::with(&[("inventory/sites/dijon.yaml", "name: dijon\n")]);
+    for folder in ["work/inventory", "work/inventory/sites"] {
+        let folder = repo.beside(folder);
+        let ran = bascule(&folder, &["run", "--repo", ".", "--listen", "127.0.0.1:0"]);
+        let below = folder.strip_prefix(repo.path()).expect("it is below");
+        let cure = format!("`--repo {} --path {}`", repo.path().display(), below.display());
+        assert!(ran.code == Some(1) && ran.stderr.contains(&cure), "{ran:?}");
+        assert!(!folder.join("bascule.db").exists(), "nothing was begun");
     }
 }

@@ -147,7 +147,44 @@ async fn an_edge_that_was_restarted_empty_or_edited_is_repaired() {
     world.wait_for("the second repair", |status| status.edges[0].drifts >= 2).await;
     world.wait_for("sync", |status| status.edges[0].state == EdgeState::InSync).await;
     assert!(world.ask().await.is_ok());
-    assert!(world.log().contains("edited by hand"));
+    let log = world.log();
+    for cause in ["restarted without one", "changed by hand, or by another controller"] {
+        assert!(log.contains(cause), "{cause:?} is not in the log");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_somebody_else_writes_again_and_again_has_a_second_writer() {
+    let (world, _dijon, _thory, _) = two_sites().await;
+    let is_said = |status: &StatusDto| status.faults.iter().any(|fault| fault.message.starts_with("a second writer"));
+    let theirs = json!({"http": {"servers": {"theirs": {"listen": ["127.0.0.1:0"], "routes": []}}}});
+    let mut repairs = 0;
+    loop {
+        world.caddy.access().write_apps(&theirs).await;
+        let status = world.wait_for("the repair", |status| status.edges[0].drifts > repairs).await;
+        if is_said(&status) {
+            break;
+        }
+        repairs = status.edges[0].drifts;
+        assert!(repairs < 10, "{:?}", status.faults);
+    }
+    world.wait_for("the end of it", |status| !is_said(status)).await;
+    assert!(world.ask().await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_first_revision_nothing_is_said_to_stay() {
+    let mut world = World::new().await;
+    world.write("sites/bad.yaml", "name: bad\nsubnet: []\n");
+    world.commit_and_push("Misspell a key");
+    world.start();
+    let status = world.wait_for("the fault", |status| !status.faults.is_empty()).await;
+    assert!(status.faults[0].message.ends_with("; nothing is served yet"), "{:?}", status.faults);
+    let log = world.log();
+    let line = log.lines().find(|line| line.contains("revision refused")).expect("it is logged");
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!(line["message"], "revision refused; nothing is served yet");
+    assert!(line["error"].as_str().is_some_and(|error| error.contains("[missing-key]")), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::client::{Client, Seen};
 use super::world::{DOMAIN, World, backend};
+use crate::support::git_http::GitHttp;
 use crate::support::http::HttpBackend;
 
 /// Services beside the one that is looked at.
@@ -88,8 +89,8 @@ async fn a_commit_that_changes_nothing_at_the_edge_is_served_without_a_push() {
 async fn a_pushed_backend_is_served_within_an_interval_from_a_polled_repository() {
     let (mut world, _backends) = hundred_services().await;
     let id = world.commit_and_push("Declare 100 services");
-    let url = format!("file://{}", world.path("remote.git").display());
-    world.start_on(&url, "1s");
+    let server = GitHttp::start(world.path(""), None).await;
+    world.start_on(&format!("http://127.0.0.1:{}/remote.git", server.port()), "1s");
     world.wait_for_revision(&id).await;
     let (seen, took) = push_under_load(&world).await;
     let Seen { requests, again, longest, .. } = &seen;
@@ -99,19 +100,20 @@ async fn a_pushed_backend_is_served_within_an_interval_from_a_polled_repository(
     assert_eq!(seen.failures, Vec::<String>::new());
 }
 
+/// However a repository of this machine is named, it is watched: the poll is an hour away.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repository_that_is_named_from_the_current_folder_is_watched() {
+async fn a_commit_is_served_at_once_however_the_repository_is_named() {
     let mut world = World::new().await;
-    let dijon = backend("api-dijon-1", 1, 1).await;
+    let only = backend("api-dijon-1", 1, 1).await;
     world.write_service("api", DOMAIN);
-    world.write_backend("api", &dijon);
-    let first = world.commit_and_push("Declare a service");
-    // Up to the root and down again, whatever folder the test runs in.
-    let current = std::env::current_dir().expect("a current folder");
-    let mut relative: std::path::PathBuf = current.components().skip(1).map(|_| "..").collect();
-    relative.push(world.path("remote.git").strip_prefix("/").expect("an absolute path"));
-    world.start_on(&relative.display().to_string(), "1h");
-    world.wait_for_revision(&first).await;
-    let second = world.commit_and_push("Say no more");
-    world.wait_for_revision(&second).await;
+    world.write_backend("api", &only);
+    let file_url = format!("file://{}", world.path("remote.git").display());
+    for repository in [".", "./", "../work", "../remote.git", &file_url] {
+        let before = world.commit_and_push(&format!("Before {repository}"));
+        world.start_on(repository, "1h");
+        world.wait_for_revision(&before).await;
+        let after = world.commit_and_push(&format!("After {repository}"));
+        world.wait_for_revision(&after).await;
+        assert!(world.terminate().await, "{repository}");
+    }
 }

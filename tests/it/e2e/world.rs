@@ -132,10 +132,11 @@ impl World {
         self.start_with(repository, poll, &["--log", "info,bascule=debug", "--resync", "1s"]);
     }
 
-    /// Starts the controller with more arguments.
+    /// Starts the controller in the work tree, with more arguments.
     pub(super) fn start_with(&mut self, repository: &str, poll: &str, arguments: &[&str]) {
         let log = File::options().create(true).append(true).open(self.path("bascule.log")).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_bascule"))
+            .current_dir(self.work())
             .args(["--log-format", "json", "run", "--repo", repository, "--poll", poll])
             .args(arguments)
             .arg("--state")

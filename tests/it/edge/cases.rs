@@ -161,7 +161,7 @@ pub async fn restarted_empty_is_repaired<S: Stage>() {
     stage.restart().await;
     let report = stage.apply_knowing(&wanted, &[digest(&wanted)]).await;
     assert_outcome!(report, Outcome::Applied);
-    assert_before(&report, &json!({}), Standing::Empty);
+    assert_before(&report, &json!({}), Standing::Bare);
     assert_eq!(stage.served(&port).await, "one");
     stage.front().assert_only([READ, LOAD, READ, READ, LOAD, READ]);
 }

@@ -6,9 +6,9 @@ use bascule::core::model::Revision;
 use bascule::git::{Credentials, Location, Moved, Source, SourceError, SourceSettings};
 use serde_json::json;
 
-use super::http_server::{GitHttp, Redirect};
 use super::{SITE, failure, fetch, full_text, paths, settings};
 use crate::support::caddy::{Boot, Caddy};
+use crate::support::git_http::{GitHttp, Redirect};
 use crate::support::git_repo::{GitRepo, git};
 use crate::support::port::ReservedPort;
 use crate::support::wait::{SOON, wait_for};

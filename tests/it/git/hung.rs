@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::http_server::GitHttp;
 use super::{SITE, failure, fetch, paths, settings};
+use crate::support::git_http::GitHttp;
 use crate::support::git_repo::GitRepo;
 
 /// The deadline of the fetches that hang.

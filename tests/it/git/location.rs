@@ -13,20 +13,60 @@ fn kinds_are_told_apart() {
     let path = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
     assert_eq!(parse(&path(&repo.path())), Location::Local(repo.path()));
     assert_eq!(parse(&path(&bare)), Location::Local(bare.clone()));
-    let folder = repo.path().join("inventory");
+    let folder = repo.beside("plain");
+    std::fs::create_dir(&folder).expect("a folder");
     assert_eq!(parse(&path(&folder)), Location::Directory(folder.clone()));
-    assert_eq!(parse(&path(&folder)).local_path(), Some(&*folder));
+    assert_eq!(parse(&path(&folder)).watched_path(), Some(folder));
     for url in [
         "https://example.org/inventory.git",
         "http://example.org/inventory.git",
         "ssh://git@example.org:2222/inventory.git",
-        "file:///srv/inventory.git",
         "git@example.org:inventory.git",
         "example.org:team/inventory",
     ] {
         assert_eq!(parse(url), Location::Remote(url.to_owned()));
-        assert_eq!(parse(url).local_path(), None);
+        assert_eq!(parse(url).watched_path(), None);
     }
+    let file = "file:///srv/inv%20entory.git";
+    assert_eq!(parse(file), Location::Remote(file.to_owned()));
+    assert_eq!(parse(file).watched_path(), Some("/srv/inv entory.git".into()));
+}
+
+#[test]
+fn a_relative_path_is_made_absolute() {
+    let here = std::env::current_dir().expect("a folder");
+    // The folder of the tests is this program's own repository.
+    for text in [".", "./", "././"] {
+        let location = Location::parse(text).expect("it is a source");
+        assert_eq!(location.watched_path(), Some(here.clone()), "{text}");
+    }
+}
+
+#[test]
+fn a_folder_inside_a_repository_is_refused_with_the_way_to_name_it() {
+    let repo = GitRepo::with(&[SITE]);
+    let link = repo.beside("link");
+    let folder = repo.path().join("inventory");
+    std::os::unix::fs::symlink(&folder, &link).expect("a link");
+    for place in [folder, repo.path().join("inventory/sites"), link] {
+        let error = Location::parse(place.to_str().expect("UTF-8")).expect_err("it is no source");
+        let SourceError::InsideRepository { root, below, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(root.join(below), place.canonicalize().expect("it is there"));
+        let cure = format!("Use `--repo {} --path {}`", repo.path().display(), below.display());
+        assert!(error.to_string().contains(&cure), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_repository_that_cannot_be_opened_is_not_taken_for_a_plain_folder() {
+    let repo = GitRepo::with(&[SITE]);
+    std::fs::write(repo.path().join(".git/config"), "[core]\n\trepositoryformatversion = 99\n").expect("writable");
+    let location = Location::parse(repo.path().to_str().expect("UTF-8")).expect("it is a repository");
+    assert_eq!(location, Location::Local(repo.path()));
+    let mut settings = local(&repo.path());
+    settings.location = location;
+    let (_, text) = super::failure(super::fetch(settings).await);
+    assert!(text.contains("is not a git repository that can be read"), "{text}");
 }
 
 #[test]

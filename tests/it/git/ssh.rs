@@ -20,9 +20,13 @@ struct Stage {
 impl Stage {
     async fn start() -> Option<Self> {
         let sshd = sshd()?;
+        Some(Self::of(SshServer::start(sshd).await))
+    }
+
+    fn of(server: SshServer) -> Self {
         let repo = GitRepo::with(&[SITE]);
         let bare = repo.publish();
-        Some(Self { server: SshServer::start(sshd).await, repo, bare })
+        Self { server, repo, bare }
     }
 
     fn settings(&self, key: &str, known_hosts: PathBuf) -> SourceSettings {
@@ -71,13 +75,19 @@ async fn an_unknown_host_is_refused_with_the_line_that_cures_it() {
     let file = stage.server.file("empty");
     fs::write(&file, "").expect("writable");
     let (error, text) = failure(fetch(stage.settings("user", file.clone())).await);
-    let SourceError::HostKeyUnknown { key, line, .. } = error else { panic!("{error:?}") };
+    let SourceError::HostKeyUnknown { key, cure } = error else { panic!("{error:?}") };
     let shown = Command::new("ssh-keygen").args(["-l", "-f"]).arg(stage.server.file("host_ed25519.pub")).output();
     let shown = String::from_utf8(shown.expect("ssh-keygen can be run").stdout).expect("UTF-8");
     assert!(shown.contains(&key.fingerprint) && key.fingerprint.len() > 40, "{} is in {shown}", key.fingerprint);
-    assert!(text.contains(&key.fingerprint) && text.contains(&line) && text.contains("empty"), "{text}");
+    assert!(
+        text.contains(&key.fingerprint)
+            && text.contains(&cure.line)
+            && !text.contains("(known of")
+            && text.contains("empty"),
+        "{text}"
+    );
     assert!(!stage.server.log().contains("Accepted"), "nothing was shown to a stranger");
-    fs::write(&file, format!("{line}\n")).expect("writable");
+    fs::write(&file, format!("{}\n", cure.line)).expect("writable");
     fetch(stage.settings("user", file)).await.expect("the line cures it");
 }
 
@@ -99,6 +109,39 @@ async fn a_key_of_another_type_does_not_vouch() {
     let (error, text) = failure(fetch(stage.settings("user", file)).await);
     assert!(matches!(error, SourceError::HostKeyUnknown { .. }), "{error:?}");
     assert!(text.contains("known of this host: ssh-rsa"), "{text}");
+}
+
+#[tokio::test]
+async fn a_host_with_several_keys_is_compared_by_ed25519() {
+    let Some(sshd) = sshd() else { return };
+    let stage = Stage::of(SshServer::start_with(sshd, &["host_ecdsa", "host_ed25519", "host_rsa"]).await);
+    for names in [stage.server.name(), "[127.0.0.?]:*".to_owned()] {
+        let file = stage.server.known_hosts(&names, "host_ed25519");
+        let result = fetch(stage.settings("user", file)).await;
+        assert!(result.is_ok(), "{names}: {result:?}");
+    }
+    for (known, name) in [("host_rsa", "ssh-rsa"), ("host_ecdsa", "ecdsa-sha2-nistp256")] {
+        let file = stage.server.known_hosts(&stage.server.name(), known);
+        let (error, text) = failure(fetch(stage.settings("user", file.clone())).await);
+        let SourceError::HostKeyUnknown { cure, .. } = error else { panic!("{error:?}") };
+        assert_eq!(cure.others, [name]);
+        let scan = format!("ssh-keyscan -p {} 127.0.0.1 >> {}", stage.server.port(), file.display());
+        assert!(text.contains(&scan), "{scan:?} is not in {text}");
+        // Run as it is told, and beside the server, which is on this thread.
+        let scanned = tokio::process::Command::new("sh").args(["-c", &scan]).output().await.expect("it can be run");
+        assert!(scanned.status.success(), "{scanned:?}");
+        fetch(stage.settings("user", file)).await.expect("all its keys are known");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_for_the_host_is_said_to_be_of_no_use() {
+    let Some(stage) = Stage::start().await else { return };
+    let names = format!("@cert-authority {}", stage.server.name());
+    let (error, text) = failure(fetch(stage.settings("user", stage.server.known_hosts(&names, "host_ed25519"))).await);
+    let SourceError::HostKeyUnknown { cure, .. } = error else { panic!("{error:?}") };
+    assert_eq!((cure.authority.map(|(_, line)| line), cure.others), (Some(3), Vec::new()));
+    assert!(text.contains("line 3 has a @cert-authority for this host") && text.contains("not supported"), "{text}");
 }
 
 #[tokio::test]

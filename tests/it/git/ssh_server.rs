@@ -37,13 +37,19 @@ pub(super) struct SshServer {
 pub(super) const PASSPHRASE: &str = "correct horse";
 
 impl SshServer {
-    /// Starts it with new keys.
+    /// Starts it with new keys. It has an ed25519 host key.
     pub(super) async fn start(sshd: PathBuf) -> Self {
+        Self::start_with(sshd, &["host_ed25519"]).await
+    }
+
+    /// Starts it with new keys, of which it shows these as a host.
+    pub(super) async fn start_with(sshd: PathBuf, host_keys: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temp dir can be made");
         let at = |name: &str| folder.path().join(name);
         for (name, kind, passphrase) in [
             ("host_ed25519", "ed25519", ""),
             ("host_rsa", "rsa", ""),
+            ("host_ecdsa", "ecdsa", ""),
             ("other_host", "ed25519", ""),
             ("user", "ed25519", ""),
             ("locked", "ed25519", PASSPHRASE),
@@ -54,11 +60,12 @@ impl SshServer {
         let authorized = [read(&at("user.pub")), read(&at("locked.pub"))].concat();
         fs::write(at("authorized"), authorized).expect("writable");
         let config = format!(
-            "HostKey {0}/host_ed25519\nAuthorizedKeysFile {0}/authorized\nPidFile none\nStrictModes no\nUsePAM no\n\
+            "{2}AuthorizedKeysFile {0}/authorized\nPidFile none\nStrictModes no\nUsePAM no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n\
              SetEnv PATH={1}\n",
             folder.path().display(),
             std::env::var("PATH").unwrap_or_default(),
+            host_keys.iter().map(|key| format!("HostKey {}\n", at(key).display())).collect::<Vec<_>>().concat(),
         );
         fs::write(at("config"), config).expect("writable");
         // sshd wants it for its unprivileged part and does not make it. Only root may, and only root's sshd needs it.
@@ -73,6 +80,10 @@ impl SshServer {
     pub(super) fn url(&self, path: &Path) -> String {
         let user = Command::new("id").arg("-un").output().expect("id can be run").stdout;
         format!("ssh://{}@127.0.0.1:{}{}", String::from_utf8_lossy(&user).trim(), self.port, path.display())
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {

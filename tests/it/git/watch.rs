@@ -75,6 +75,19 @@ async fn a_commit_wakes_at_once() {
 }
 
 #[tokio::test]
+async fn a_repository_that_is_named_from_here_is_watched() {
+    let repo = GitRepo::with(&[SITE]);
+    let here = std::env::current_dir().expect("a folder");
+    let mut relative: std::path::PathBuf = here.iter().skip(1).map(|_| "..").collect();
+    relative.push(repo.path().strip_prefix("/").expect("it is absolute"));
+    assert!(relative.is_relative() && relative.is_dir(), "{}", relative.display());
+    let watched = Watched::start(&relative);
+    watched.quiet().await;
+    repo.commit("next");
+    watched.woken("there is a commit").await;
+}
+
+#[tokio::test]
 async fn other_branches_and_reading_do_not_wake() {
     let repo = GitRepo::with(&[SITE]);
     let watched = Watched::start(&repo.path());

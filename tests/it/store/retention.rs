@@ -1,6 +1,8 @@
 //! What is forgotten, and what never.
 
-use bascule::core::model::{Digest, Timestamp};
+use std::collections::BTreeSet;
+
+use bascule::core::model::{Digest, EdgeName, Timestamp};
 use bascule::store::{ApplyOutcome, RevisionOutcome};
 
 use super::sample::{Scratch, apply, at, files, health, name, rejected, render, revision, transition};
@@ -90,6 +92,26 @@ async fn the_last_success_outlives_any_number_of_failures() {
     let applies = store.applies(name("ovh"), u32::MAX).await.expect("reads");
     assert_eq!((applies.len(), &applies[0], &applies[10_000]), (10_001, &conflict, &first));
     assert_eq!(store.last_applied(name("ovh")).await.expect("reads"), Some(first));
+}
+
+#[tokio::test]
+async fn removed_edges_are_forgotten_after_a_week() {
+    let scratch = Scratch::new();
+    let store = scratch.open();
+    for edge in ["ovh", "gone"] {
+        let render = render(edge, if edge == "ovh" { 1 } else { 2 });
+        store.record_render(render.clone()).await.expect("writes");
+        store.record_apply(apply(&render, ApplyOutcome::Applied)).await.expect("writes");
+    }
+    let day = 86_400;
+    let declared: BTreeSet<EdgeName> = BTreeSet::from([name("ovh")]);
+    for (days, is_kept) in [(6, true), (8, false)] {
+        store.retain_edges(declared.clone(), at(days * day)).await.expect("writes");
+        assert_eq!(store.last_applied(name("gone")).await.expect("reads").is_some(), is_kept, "after {days} days");
+        assert_eq!(store.rendered(render("gone", 2).digest).await.expect("reads").is_some(), is_kept);
+        assert!(store.last_applied(name("ovh")).await.expect("reads").is_some(), "however old it is");
+        assert!(store.rendered(render("ovh", 1).digest).await.expect("reads").is_some());
+    }
 }
 
 #[tokio::test]

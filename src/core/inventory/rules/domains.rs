@@ -1,12 +1,24 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::View;
 use crate::core::inventory::doc::ServiceDoc;
 use crate::core::inventory::finding::{Declared, Finding};
-use crate::core::model::{Hostname, PathPrefix};
+use crate::core::model::{Hostname, PathPrefix, ServiceName};
 
 /// A claim of one host name: by which service, in which of its domains.
 type Claim<'d> = (&'d Declared<ServiceDoc>, usize);
+
+/// Who claims a wildcard. Thousands of services may, each with paths of its own, so names are looked up.
+struct Holders<'a, 'd> {
+    claims: &'a [Claim<'d>],
+    names: BTreeSet<&'d ServiceName>,
+}
+
+impl<'a, 'd> Holders<'a, 'd> {
+    fn of(claims: &'a [Claim<'d>]) -> Self {
+        Self { claims, names: claims.iter().map(|(service, _)| &service.doc.name).collect() }
+    }
+}
 
 /// `duplicate-domain` and `domain-shadowed`.
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
@@ -18,9 +30,14 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
             by_host.entry(host).or_default().push((service, index));
         }
     }
+    let wildcards: BTreeMap<&Hostname, Holders<'_, '_>> = by_host
+        .iter()
+        .filter(|(host, _)| host.is_wildcard())
+        .map(|(host, claims)| (*host, Holders::of(claims)))
+        .collect();
     for (host, claims) in &by_host {
         findings.extend(duplicates(host, claims));
-        let wildcard = host.covering_wildcard().and_then(|wildcard| by_host.get_key_value(&wildcard));
+        let wildcard = host.covering_wildcard().and_then(|wildcard| wildcards.get_key_value(&wildcard));
         if let Some((wildcard, holders)) = wildcard {
             findings.extend(shadowed(claims[0], wildcard, holders));
         }
@@ -83,13 +100,12 @@ fn repeated_paths(service: &Declared<ServiceDoc>) -> Vec<Finding> {
 
 /// An exact name under another service's wildcard takes that name's traffic away from the wildcard. Often that is meant;
 /// it is worth a look in a review.
-fn shadowed(claim: Claim<'_>, wildcard: &Hostname, holders: &[Claim<'_>]) -> Option<Finding> {
+fn shadowed(claim: Claim<'_>, wildcard: &Hostname, holders: &Holders<'_, '_>) -> Option<Finding> {
     let (service, index) = claim;
-    let (holder, holder_index) = holders.iter().find(|(holder, _)| holder.doc.name != service.doc.name)?;
-    let is_in_both = holders.iter().any(|(holder, _)| holder.doc.name == service.doc.name);
-    if is_in_both {
+    if holders.names.contains(&service.doc.name) {
         return None;
     }
+    let (holder, holder_index) = holders.claims.first()?;
     let host = &service.doc.domains[index];
     let message = format!("`{host}` takes its traffic from `{wildcard}` of service `{}`", holder.doc.name);
     let finding = Finding::warning("domain-shadowed", service.at(format!("/domains/{index}")), message)

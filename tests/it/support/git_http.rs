@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// Serves the repositories in a folder. Stops when dropped.
-pub(super) struct GitHttp {
+pub struct GitHttp {
     port: u16,
     shared: Arc<Shared>,
     _tasks: JoinSet<()>,
@@ -32,7 +32,7 @@ struct Shared {
 
 impl GitHttp {
     /// Serves `root`, to `user` only if there is one (name and password).
-    pub(super) async fn start(root: PathBuf, user: Option<(&str, &str)>) -> Self {
+    pub async fn start(root: PathBuf, user: Option<(&str, &str)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("bound").port();
         let authorization =
@@ -46,12 +46,12 @@ impl GitHttp {
         Self { port, shared, _tasks: tasks }
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Requests that were answered 401.
-    pub(super) fn refusals(&self) -> usize {
+    pub fn refusals(&self) -> usize {
         self.shared.refusals.load(Ordering::SeqCst)
     }
 }
@@ -108,14 +108,14 @@ fn from_cgi(bytes: &[u8]) -> Response {
 }
 
 /// Two servers: one that sends everybody on to the other, which lets nobody in and keeps what it was shown.
-pub(super) struct Redirect {
+pub struct Redirect {
     port: u16,
     shown: Arc<Mutex<Vec<Option<String>>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Redirect {
-    pub(super) async fn start() -> Self {
+    pub async fn start() -> Self {
         let shown: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
         let mut tasks = JoinSet::new();
         let mut serve = async |router: Router| {
@@ -141,12 +141,12 @@ impl Redirect {
     }
 
     /// The port of the server that sends on.
-    pub(super) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The `Authorization` header of each request that arrived at the other server.
-    pub(super) fn shown(&self) -> Vec<Option<String>> {
+    pub fn shown(&self) -> Vec<Option<String>> {
         self.shown.lock().expect("no panic").clone()
     }
 }
