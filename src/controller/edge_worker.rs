@@ -47,7 +47,7 @@ impl Default for EdgeSettings {
 
 /// A relay that has not asked for so long does not work (or has nothing to ask), and every observed change is pushed. Some
 /// checks of the longest interval.
-const RELAY_SILENT: Duration = Duration::from_secs(60);
+const RELAY_SILENT: Duration = Duration::from_mins(1);
 
 /// Keeps one edge at the newest plan.
 pub(super) struct EdgeWorker<A> {

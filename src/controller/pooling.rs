@@ -10,7 +10,7 @@ use crate::core::routing::{Effective, Exclusion, Role};
 
 /// A backend that has been out for so long is left out of the configuration, so that no load of it, by whomever, makes
 /// Caddy believe in it again.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_mins(1);
 
 /// Decides which backends that get no traffic stay in an edge's configuration: as many as keep it as it is, since the
 /// relay acts on their verdicts without a push. When something has to be pushed anyway, none of them stays.

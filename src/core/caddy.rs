@@ -10,6 +10,7 @@ pub mod compare;
 mod diff;
 mod handler;
 mod json;
+mod links;
 mod matcher;
 mod pool;
 pub mod relay;

@@ -48,7 +48,7 @@ impl Places {
             edge: at(edge),
             api: at(free_port(&loopback, 7500)?),
             admin: at(free_port(&loopback, 2019)?),
-            relay: at(free_port(&loopback, BASCULE_RELAY_PORT)?),
+            relay: at(free_port(&loopback, BASCULE_RELAY_PORT.get())?),
             caddy_relay: at(free_port(&loopback, 2020)?),
             backend_port,
         })

@@ -18,7 +18,7 @@ const ERROR_MESSAGE: &str = "{http.error.message}";
 const ANSWER_STATUS: &str = "{http.reverse_proxy.status_code}";
 
 /// Joins links: each takes what the one before has nothing for. None without links.
-pub(super) fn join<'e>(links: Vec<Handler<'e>>) -> Option<Handler<'e>> {
+pub(super) fn join(links: Vec<Handler<'_>>) -> Option<Handler<'_>> {
     links.into_iter().rev().reduce(|next, link| {
         let onward = Route::of(may_go_on(), next);
         // Without a last route that raises the error again, what matches none would be answered 200 and empty.

@@ -33,7 +33,7 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
     let is_alone = everything.len() == 1 || matches!(service.routing.policy, Policy::Single { .. });
     let mut links = if is_alone { Vec::new() } else { tier_links(service, checking, &pool.tiers(effective)) };
     let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
-    if links.is_empty() && !everything.is_empty() && !(is_last_page && !is_alone) {
+    if links.is_empty() && !everything.is_empty() && (is_alone || !is_last_page) {
         links.push(link(service, &everything, None));
     } else if !is_last_page && !checking.is_lean() {
         links.extend(sweep(&everything).into_iter().map(|backends| link(service, backends, None)));

@@ -28,9 +28,8 @@ impl Pool {
     /// True for a backend that a tier's link has.
     pub fn has(&self, member: &Member) -> bool {
         match member.role {
-            Role::InRotation | Role::Standby => true,
-            // Its tier was left while it was healthy, and may be needed at any moment.
-            Role::Out(Exclusion::HeldBack | Exclusion::TierTooSmall) => true,
+            // What is held back was left while it was healthy, and may be needed at any moment.
+            Role::InRotation | Role::Standby | Role::Out(Exclusion::HeldBack | Exclusion::TierTooSmall) => true,
             Role::LastResort | Role::Out(Exclusion::Down | Exclusion::Recovering | Exclusion::Overridden(_)) => {
                 self.kept.contains(&member.backend.name)
             }

@@ -50,7 +50,7 @@ pub fn answer(effective: &Effective, service: &str, upstream: &str) -> Option<bo
 }
 
 /// The relay server of an edge.
-pub(super) fn server<'e>(relay: &'e Relay) -> Server<'e> {
+pub(super) fn server(relay: &Relay) -> Server<'_> {
     let ask = || Route::of(Vec::new(), proxy(&relay.bascule.to_string(), Some(ANSWER_MAX)));
     let nowhere = Conditions { header: [(DIRECT, [NOWHERE])].into(), ..Conditions::default() };
     let backend = format!("{{http.request.header.{UPSTREAM}}}");

@@ -106,15 +106,14 @@ pub enum DialAddress {
 }
 
 /// Where bascule answers relays unless it is told otherwise.
-pub const BASCULE_RELAY_PORT: u16 = 7501;
+pub const BASCULE_RELAY_PORT: Port = Port::new(7501).unwrap();
 /// Where the relay listens inside an edge's Caddy unless it is told otherwise: beside Caddy's admin API.
-const CADDY_RELAY_PORT: u16 = CADDY_ADMIN_PORT + 1;
+const CADDY_RELAY_PORT: Port = Port::new(CADDY_ADMIN_PORT + 1).unwrap();
 
 impl DialAddress {
     /// Where bascule answers relays by default.
     pub fn bascule_relay() -> Self {
-        let port = Port::new(BASCULE_RELAY_PORT).expect("the default port is not zero");
-        Self::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port }
+        Self::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port: BASCULE_RELAY_PORT }
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -202,8 +201,7 @@ impl Listener {
 
     /// Where the relay listens inside an edge's Caddy by default.
     pub fn relay() -> Self {
-        let port = Port::new(CADDY_RELAY_PORT).expect("the default port is not zero");
-        Self { scheme: None, host: Some(Ipv4Addr::LOCALHOST.into()), port }
+        Self { scheme: None, host: Some(Ipv4Addr::LOCALHOST.into()), port: CADDY_RELAY_PORT }
     }
 
     /// What this listener speaks on an edge that terminates TLS.

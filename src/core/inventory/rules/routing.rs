@@ -4,6 +4,7 @@ use super::View;
 use crate::core::inventory::doc::{BackendDoc, FailbackDoc, PolicyDoc, RoutingDoc, ServiceDoc, StateDoc};
 use crate::core::inventory::finding::{Declared, Finding};
 use crate::core::inventory::suggest::listed;
+use crate::core::model::{SiteName, Tag};
 
 /// `no-tiers`, `duplicate-tier`, `empty-tier`, `backend-without-tier`, `min-healthy-unreachable`, `routing-contradiction`.
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
@@ -73,8 +74,8 @@ fn contradictions(service: &Declared<ServiceDoc>, routing: &RoutingDoc) -> Vec<F
 }
 
 fn duplicate_tiers(service: &Declared<ServiceDoc>, routing: &RoutingDoc) -> Vec<Finding> {
-    let sites = routing.sites.iter().map(|site| site.as_str()).enumerate().map(|(at, name)| ("sites", at, name));
-    let tags = routing.tags.iter().map(|tag| tag.as_str()).enumerate().map(|(at, name)| ("tags", at, name));
+    let sites = routing.sites.iter().map(SiteName::as_str).enumerate().map(|(at, name)| ("sites", at, name));
+    let tags = routing.tags.iter().map(Tag::as_str).enumerate().map(|(at, name)| ("tags", at, name));
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
     for (key, index, name) in sites.chain(tags) {
@@ -91,8 +92,8 @@ fn duplicate_tiers(service: &Declared<ServiceDoc>, routing: &RoutingDoc) -> Vec<
 fn coverage(view: &View<'_>, service: &Declared<ServiceDoc>, routing: &RoutingDoc) -> Vec<Finding> {
     let RoutingDoc { policy, sites, tags, min_healthy, .. } = routing;
     let (key, tiers): (_, Vec<&str>) = match (sites.is_empty(), tags.is_empty()) {
-        (false, true) => ("sites", sites.iter().map(|site| site.as_str()).collect()),
-        (true, false) => ("tags", tags.iter().map(|tag| tag.as_str()).collect()),
+        (false, true) => ("sites", sites.iter().map(SiteName::as_str).collect()),
+        (true, false) => ("tags", tags.iter().map(Tag::as_str).collect()),
         _ => return Vec::new(),
     };
     if *policy == PolicyDoc::Spread {

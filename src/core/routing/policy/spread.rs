@@ -21,10 +21,11 @@ pub(super) fn answer(question: &Question<'_>) -> Answer {
         } else if is_on_trial(candidate) && !is_needed {
             match candidate.up_since().map(|since| since.plus(hold)) {
                 Some(at) if at <= question.now => Role::InRotation,
-                at => {
-                    at.into_iter().for_each(|at| answer.again_at(at));
+                Some(at) => {
+                    answer.again_at(at);
                     Role::Out(Exclusion::Recovering)
                 }
+                None => Role::Out(Exclusion::Recovering),
             }
         } else {
             Role::InRotation
