@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use super::relay;
 use crate::core::inventory::{Backend, Edge, Probe, ProbeKind, Relay, Service, StatusRange, UpstreamProtocol};
 use crate::core::routing::Effective;
 
-/// How long Caddy leaves out an upstream after one failure, by itself. Longer than it takes the probes to judge with the
-/// default interval, so that a dead machine costs one stall and not one every few seconds.
-const PASSIVE_FAIL: Duration = Duration::from_secs(10);
+/// How long Caddy leaves out an upstream after one failure, by itself: no longer than the probes need to find that it is
+/// back, so that it does not delay the return, and as long as that, so that a dead machine costs few stalls until it is
+/// judged down.
+const PASSIVE_FAIL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10);
 /// Shortest time between two checks of one upstream through the relay. A verdict acts after two of them, at most.
 const RELAY_INTERVAL_MIN: Duration = Duration::from_millis(500);
 /// Checks through the relay that an edge makes in a second; with more upstreams the interval grows. Measured on Caddy 2.11:
@@ -69,8 +71,10 @@ impl<'e> Checking<'e> {
 }
 
 /// After one failure, since a try for each upstream must not meet the same dead one twice.
-pub(super) fn passive() -> Passive {
-    Passive { fail_duration: go_duration(PASSIVE_FAIL), max_fails: 1 }
+pub(super) fn passive(service: &Service) -> Passive {
+    let Probe { interval, rise, .. } = &service.probe;
+    let fail_duration = interval.saturating_mul(*rise).clamp(*PASSIVE_FAIL.start(), *PASSIVE_FAIL.end());
+    Passive { fail_duration: go_duration(fail_duration), max_fails: 1 }
 }
 
 /// The active checks of a tier.

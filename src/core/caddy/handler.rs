@@ -53,7 +53,7 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
 fn tier_links<'e>(service: &'e Service, checking: &Checking<'e>, tiers: &[Vec<&'e Arc<Backend>>]) -> Vec<Handler<'e>> {
     let tier_link = |tier: &Vec<&'e Arc<Backend>>| {
         let active = checks::active(service, checking, tier);
-        link(service, tier, Some(HealthChecks { active, passive: Some(checks::passive()) }))
+        link(service, tier, Some(HealthChecks { active, passive: Some(checks::passive(service)) }))
     };
     tiers.iter().map(tier_link).collect()
 }
