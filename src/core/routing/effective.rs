@@ -108,9 +108,10 @@ fn merge_service(
         .map(|(index, member)| Candidate {
             index,
             tier: member.tier,
-            verdict: member.verdict,
             is_down: member.role != Role::InRotation,
+            verdict: member.verdict,
             since: inputs.observed.backends.get(&member.backend.name).and_then(|health| health.since),
+            is_forced: inputs.overrides.of(&member.backend, inputs.now).is_some_and(|it| it.action == Action::Up),
             was_out: before
                 .and_then(|before| before.member(&member.backend.name))
                 .is_some_and(|member| matches!(member.role, Role::Out(Exclusion::Down | Exclusion::Recovering))),

@@ -22,14 +22,24 @@ pub(super) struct Candidate {
     pub(super) is_down: bool,
     /// Since when its verdict holds.
     pub(super) since: Option<Timestamp>,
+    /// True where an operator takes it for up.
+    pub(super) is_forced: bool,
     /// True where the plan before kept it out for being down, or for having been.
     pub(super) was_out: bool,
 }
 
 impl Candidate {
-    /// Since when it has been known to be up; none where it is not.
+    /// True where it is known to be up, or an operator says so.
+    fn is_up(&self) -> bool {
+        self.is_forced || (self.verdict == Verdict::Up && !self.is_down)
+    }
+
+    /// Since when it has been up; none where it is not. An operator's word waits for nothing.
     fn up_since(&self) -> Option<Timestamp> {
-        self.since.filter(|_| self.verdict == Verdict::Up && !self.is_down)
+        if self.is_forced {
+            return Some(Timestamp::from_unix_millis(0));
+        }
+        self.since.filter(|_| self.is_up())
     }
 }
 

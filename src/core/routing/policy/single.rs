@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use super::{Answer, Candidate, Question};
-use crate::core::health::Verdict;
 use crate::core::inventory::Failback;
 use crate::core::routing::{Choice, Exclusion, Role};
 
@@ -27,8 +26,7 @@ pub(super) fn answer(question: &Question<'_>, confirm: Duration) -> Answer {
 fn choose(question: &Question<'_>, confirm: Duration, answer: &mut Answer) -> Candidate {
     let candidates = question.candidates;
     let name = |candidate: &Candidate| &question.members[candidate.index].backend.name;
-    let is_up = |candidate: &&Candidate| candidate.verdict == Verdict::Up && !candidate.is_down;
-    let best_up = candidates.iter().find(is_up);
+    let best_up = candidates.iter().find(|candidate| candidate.is_up());
     let before = match &question.choice {
         Some(Choice::Backend(before)) => candidates.iter().find(|candidate| name(candidate) == before),
         Some(Choice::Tier(_)) | None => None,
