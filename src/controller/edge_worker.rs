@@ -49,6 +49,9 @@ impl Default for EdgeSettings {
 /// checks of the longest interval.
 const RELAY_SILENT: Duration = Duration::from_mins(1);
 
+/// Time after a start in which a relay may not have asked yet.
+const RELAY_GRACE: Duration = Duration::from_secs(5);
+
 /// Keeps one edge at the newest plan.
 pub(super) struct EdgeWorker<A> {
     pub(super) edge: Arc<Edge>,
@@ -121,10 +124,14 @@ impl<A: Admin> EdgeWorker<A> {
         }
     }
 
-    /// True when the edge's relay asks bascule, so that verdicts act without a push.
-    fn is_relay_working(&self) -> bool {
+    /// True when the edge's relay asks bascule, so that verdicts act without a push. Right after a start it is taken to, if
+    /// the edge was configured for it: a verdict of the first moments is then no reason for a push.
+    fn is_relay_working(&self, memory: &Memory) -> bool {
         let now = (self.clock)();
-        self.heard.last(&self.edge.name).is_some_and(|at| now.since(at) < RELAY_SILENT)
+        match self.heard.last(&self.edge.name) {
+            Some(at) => now.since(at) < RELAY_SILENT,
+            None => self.edge.relay.is_some() && memory.began_at.elapsed() < RELAY_GRACE,
+        }
     }
 
     /// What the state file knows of this edge: its last good configuration, to go back to when the next is refused.
@@ -165,7 +172,7 @@ impl<A: Admin> EdgeWorker<A> {
     }
 
     async fn pass(&self, memory: &mut Memory, snapshot: &PlanSnapshot, trigger: Trigger) {
-        let is_asked = self.is_relay_working();
+        let is_asked = self.is_relay_working(memory);
         memory.report.relay =
             self.edge.relay.as_ref().map(|_| if is_asked { RelayState::Asked } else { RelayState::Silent });
         let now = Instant::now();

@@ -27,8 +27,10 @@ const OWN_DIGESTS: usize = 32;
 const CONTESTED: u32 = 3;
 
 /// What a worker remembers between passes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
+    /// When the worker started.
+    pub(super) began_at: Instant,
     /// The last configuration that the edge was seen to run by bascule's word.
     pub(super) last_good: Option<Arc<Target>>,
     /// A digest that the edge refused, which is not sent again.
@@ -45,6 +47,23 @@ pub(super) struct Memory {
     /// Looks in a row at which somebody else had changed it.
     pub(super) changes_in_a_row: u32,
     pub(super) report: EdgeReport,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            began_at: Instant::now(),
+            last_good: None,
+            refused: None,
+            own: Vec::new(),
+            failures: 0,
+            pushes: VecDeque::new(),
+            last_load: Duration::ZERO,
+            pooling: Pooling::default(),
+            changes_in_a_row: 0,
+            report: EdgeReport::default(),
+        }
+    }
 }
 
 impl Memory {

@@ -158,8 +158,7 @@ fn priority_does_not_wait_for_failback_where_the_next_tier_fails() {
 
 #[test]
 fn priority_counts_what_a_tier_needs() {
-    let mut history =
-        History::of("{policy: priority, sites: [dijon, thory], min_healthy: 2, failback: {after: 10s}}");
+    let mut history = History::of("{policy: priority, sites: [dijon, thory], min_healthy: 2, failback: {after: 10s}}");
     history.check(&[
         (0, "uuuu", "AAss"),
         (1, "uduu", "fdAA"),

@@ -159,6 +159,13 @@ impl World {
         }
     }
 
+    /// Sends a signal to the controller, by its name.
+    pub(super) fn signal(&self, name: &str) {
+        let pid = self.controller.as_ref().expect("bascule runs").id();
+        let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill runs");
+        assert!(status.success());
+    }
+
     /// SIGTERM; returns whether it ended with success.
     pub(super) async fn terminate(&mut self) -> bool {
         let mut child = self.controller.take().expect("bascule runs");
