@@ -35,9 +35,17 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["backend", name, address] => backends::serve(name, address),
         ["forge", address, folder] => actors::serve_git(address, folder),
+        ["check"] => check(),
         ["run", rest @ ..] => long::main(rest.iter().map(|&it| it.to_owned())),
         arguments => test(arguments),
     }
+}
+
+/// Says whether the lab can run here.
+fn check() -> ExitCode {
+    let Some(reason) = world::obstacle() else { return ExitCode::SUCCESS };
+    eprintln!("the lab cannot run here: {reason}\n`make test LAB=no` runs everything else");
+    ExitCode::FAILURE
 }
 
 /// What `cargo test` and nextest ask of a test binary: the list of tests, or to run those that are named.
@@ -49,11 +57,9 @@ fn test(arguments: &[&str]) -> ExitCode {
         listed.for_each(|test| println!("{}: test", test.name));
         return ExitCode::SUCCESS;
     }
-    let names: Vec<_> = arguments.iter().filter(|it| !it.starts_with('-')).collect();
-    let is_named = |test: &&Test| {
-        let fits = |name: &&&str| if has("--exact") { test.name == **name } else { test.name.contains(name) };
-        names.is_empty() || names.iter().any(|name| fits(&name))
-    };
+    let names: Vec<&str> = arguments.iter().copied().filter(|it| !it.starts_with('-')).collect();
+    let fits = |test: &Test, name: &str| if has("--exact") { test.name == name } else { test.name.contains(name) };
+    let is_named = |test: &&Test| names.is_empty() || names.iter().any(|name| fits(test, name));
     let (mut passed, mut failed) = (0, 0);
     for test in TESTS.iter().filter(is_named) {
         let is_passed = catch_unwind(|| test.run()).is_ok();

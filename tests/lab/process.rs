@@ -54,10 +54,10 @@ impl Program {
         let _ = self.child.wait();
     }
 
-    /// SIGTERM, and waits for its end; SIGKILL when that takes too long.
+    /// SIGTERM, and waits for its end; SIGKILL after five seconds, as Caddy's systemd unit has it (`TimeoutStopSec`).
     pub(crate) fn terminate(&mut self) {
         self.signal(Signal::TERM);
-        let ended = super::waiting::wait(std::time::Duration::from_secs(10), || {
+        let ended = super::waiting::wait(std::time::Duration::from_secs(5), || {
             self.child.try_wait().expect("a child can be asked")
         });
         if ended.is_none() {

@@ -35,7 +35,7 @@ const HEAD: [&str; 12] = [
 /// Says how to read the tables.
 pub(crate) fn print_legend() {
     println!(
-        "GET failed, POST failed: in flight at the cut + begun in the first second after it + begun later\n\
+        "GET failed, POST failed: begun before the cut + begun in the first second after it + begun later\n\
          twice: POSTs carried out more than once    resent: GETs that a client sent again on its own\n\
          stall, in flight: longest wait of a request begun after the cut, and of one in flight at it, in ms\n\
          moved: when the last request began that the cut site answered, delayed or failed, in ms after the cut\n\
