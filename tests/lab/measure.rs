@@ -119,6 +119,13 @@ pub(crate) struct Figures {
 impl Figures {
     pub(crate) fn of(observed: &Observed) -> Self {
         let Observed { seen, marks, victims, posts, reloads, status, recovery } = observed;
+        let carried_out =
+            of_kind(seen, Kind::Post).filter(|it| it.begun >= marks.begin && it.failure.is_none()).count();
+        assert!(
+            posts.len() >= carried_out,
+            "{} POSTs are known to backends, and {carried_out} were answered",
+            posts.len()
+        );
         let is_victim = |name: &str| victims.iter().any(|victim| victim == name);
         let short: Vec<_> = seen.requests.iter().filter(|it| it.kind != Kind::Download).collect();
         let touched: Vec<_> = short.iter().copied().filter(|it| it.ended >= marks.begin).collect();
@@ -155,6 +162,10 @@ impl Figures {
             recovery: *recovery,
         }
     }
+}
+
+fn of_kind(seen: &Seen, kind: Kind) -> impl Iterator<Item = &Request> {
+    seen.requests.iter().filter(move |it| it.kind == kind)
 }
 
 fn latency(request: &Request) -> Duration {

@@ -27,7 +27,7 @@ impl Namespace {
 
     /// Makes a namespace for a place of this run, with loopback up and an empty packet filter.
     pub(crate) fn add(place: &str) -> Self {
-        let name = format!("{PREFIX}{}-{place}", std::process::id());
+        let name = run_prefix() + place;
         run(Command::new("ip").args(["netns", "add", &name]));
         let namespace = Self { name };
         namespace.ip("link set lo up");
@@ -123,15 +123,32 @@ pub(crate) fn get(address: SocketAddr, path: &str, patience: Duration) -> Option
     Some((status, body.to_owned()))
 }
 
-/// Removes what runs left behind that were killed before they could: namespaces with this prefix whose run is gone.
+/// What the things of this run are named by: namespaces and the folder.
+pub(crate) fn run_prefix() -> String {
+    format!("{PREFIX}{}-", std::process::id())
+}
+
+/// Removes what runs left behind that were killed before they could: namespaces, folders, and control sockets of WireGuard.
 pub(crate) fn sweep() {
     let list = run(Command::new("ip").args(["netns", "list"]));
-    for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
-        let Some((pid, _)) = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')) else { continue };
-        if pid == std::process::id().to_string() || !Path::new("/proc").join(pid).exists() {
-            remove(name);
+    list.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| is_left_behind(name)).for_each(remove);
+    for folder in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().filter_map(Result::ok) {
+        if folder.file_name().to_str().is_some_and(is_left_behind) {
+            // What another sweep removes at the same time is gone all the same.
+            let _ = std::fs::remove_dir_all(folder.path());
         }
     }
+}
+
+/// True for a process of a run that has ended.
+pub(crate) fn is_gone(pid: &str) -> bool {
+    pid == std::process::id().to_string() || !Path::new("/proc").join(pid).exists()
+}
+
+/// True for the name of a thing whose run has ended.
+fn is_left_behind(name: &str) -> bool {
+    let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(pid, _)| pid);
+    pid.is_some_and(is_gone)
 }
 
 /// Ends whatever runs in a namespace, and the namespace. Says what it cannot do: it is called on the way out.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::backends::Backend;
-use super::namespace::{Namespace, sweep};
+use super::namespace::{Namespace, is_gone, run_prefix, sweep};
 use super::process::{Program, find, run};
 use super::waiting::wait_for;
 
@@ -24,6 +24,9 @@ pub(crate) const EDGE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Add
 /// For a program to start, and for a tunnel to come up on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const TUNNEL_PORT: u16 = 51_820;
+/// Where wireguard-go has its control sockets, and what the lab's are named by. An interface's name has 15 bytes at most.
+const SOCKETS: &str = "/var/run/wireguard";
+const INTERFACE: &str = "bl";
 /// What a site behind a provider's address translation keeps its mapping open with (wg(8), `PersistentKeepalive`).
 const KEEPALIVE: &str = "PersistentKeepalive = 25\n";
 
@@ -79,7 +82,8 @@ impl World {
     /// Builds the world, and waits until the hub reaches every backend.
     pub(crate) fn build() -> Self {
         sweep();
-        let folder = tempfile::Builder::new().prefix("bascule-lab-").tempdir().expect("a scratch folder");
+        sweep_tunnels();
+        let folder = tempfile::Builder::new().prefix(&run_prefix()).tempdir().expect("a scratch folder");
         let (client, hub) = (Namespace::add("client"), Namespace::add("hub"));
         link(&hub, ("to-client", "192.0.2.1/24"), &client, ("wan", "192.0.2.2/24"));
         let hub_key = Key::new();
@@ -209,7 +213,7 @@ struct Tunnel {
 impl Tunnel {
     fn new(number: u8, conf: String, addresses: Vec<String>, routes: Vec<String>) -> Self {
         // Control sockets are files of the machine, named like the interface: the process id keeps runs apart.
-        let interface = format!("bl{}n{number}", std::process::id());
+        let interface = format!("{INTERFACE}{}n{number}", std::process::id());
         Self { interface, conf, addresses, routes, program: None }
     }
 
@@ -235,7 +239,7 @@ impl Tunnel {
     }
 
     fn socket(&self) -> PathBuf {
-        PathBuf::from("/var/run/wireguard").join(format!("{}.sock", self.interface))
+        PathBuf::from(SOCKETS).join(format!("{}.sock", self.interface))
     }
 }
 
@@ -244,5 +248,17 @@ impl Drop for Tunnel {
         self.program = None;
         // wireguard-go removes it itself, except where it was killed.
         let _ = std::fs::remove_file(self.socket());
+    }
+}
+
+/// Removes the control sockets of runs that were killed.
+fn sweep_tunnels() {
+    for file in std::fs::read_dir(SOCKETS).into_iter().flatten().filter_map(Result::ok) {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(INTERFACE).and_then(|rest| rest.split_once('n')).map(|(pid, _)| pid);
+        if pid.is_some_and(|pid| pid.parse::<u32>().is_ok() && is_gone(pid)) {
+            // What another sweep removes at the same time is gone all the same.
+            let _ = std::fs::remove_file(file.path());
+        }
     }
 }

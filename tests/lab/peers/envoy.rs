@@ -38,7 +38,7 @@ fn listener() -> Value {
             "idle_timeout": "60s",
             "retry_policy": {
                 "retry_on": retry_on,
-                "num_retries": 3,
+                "num_retries": 4,
                 "per_try_idle_timeout": "1s",
                 "retry_host_predicate": another_host,
                 "host_selection_retry_max_attempts": 5,
@@ -76,7 +76,7 @@ fn cluster(world: &World) -> Value {
     json!({
         "name": "www",
         "type": "STATIC",
-        "connect_timeout": "1s",
+        "connect_timeout": "0.25s",
         "lb_policy": "ROUND_ROBIN",
         "close_connections_on_host_health_failure": true,
         "health_checks": [{

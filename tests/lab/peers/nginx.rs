@@ -28,7 +28,7 @@ SERVERS  }
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $connection_upgrade;
       proxy_buffering off;
-      proxy_connect_timeout 1s;
+      proxy_connect_timeout 250ms;
       proxy_read_timeout 1s;
       proxy_send_timeout 1s;
       proxy_next_upstream error timeout http_500 http_502 http_503 http_504;
