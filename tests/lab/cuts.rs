@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::backends::Mode;
+use super::backends::{Backend, Mode};
 use super::namespace::Namespace;
 use super::waiting::pass_until;
-use super::world::{SITES, World, uplink};
+use super::world::{SITES, Site, World, uplink};
 
 /// The site that is cut where one is.
 const VICTIM: &str = SITES[0];
@@ -102,17 +102,17 @@ impl Cut {
             Self::Wan | Self::Flap => vanish(world, &[VICTIM], ""),
             Self::Isolate => vanish(world, &SITES, ""),
             Self::Loss => vanish(world, &[VICTIM], "numgen random mod 100 < 30"),
-            Self::Vpn => world.site_mut(VICTIM).0.kill_tunnel(),
+            Self::Vpn => victim(world).kill_tunnel(),
             Self::Off => {
-                let (site, ..) = world.site_mut(VICTIM);
+                let site = victim(world);
                 // The link first: a machine that loses power says no farewell.
                 site.namespace.ip("link set wan down");
                 site.kill_tunnel();
                 site.kill_backends();
             }
-            Self::Crash => world.site_mut(VICTIM).0.kill_backends(),
-            Self::Partial => world.site_mut(VICTIM).0.backends[0].kill(),
-            Self::Hang => world.site_mut(VICTIM).0.backends.iter().for_each(super::backends::Backend::pause),
+            Self::Crash => victim(world).kill_backends(),
+            Self::Partial => victim(world).backends[0].kill(),
+            Self::Hang => victim(world).backends.iter().for_each(Backend::pause),
             Self::Error => set(world, Mode::Error),
             Self::Slow => set(world, Mode::Slow),
         }
@@ -134,28 +134,26 @@ impl Cut {
     pub(crate) fn heal(self, world: &mut World) {
         match self {
             Self::Wan | Self::Flap | Self::Isolate | Self::Loss => appear(world),
-            Self::Vpn => {
-                let (site, _, folder) = world.site_mut(VICTIM);
-                site.start_tunnel(&folder);
-            }
+            Self::Vpn => victim(world).start_tunnel(),
             Self::Off => {
-                let (site, _, folder) = world.site_mut(VICTIM);
+                let site = victim(world);
                 site.namespace.ip("link set wan up");
-                site.start_tunnel(&folder);
-                site.start_backends(&folder);
+                site.start_tunnel();
+                site.start_backends();
             }
-            Self::Crash | Self::Partial => {
-                let (site, _, folder) = world.site_mut(VICTIM);
-                site.start_backends(&folder);
-            }
-            Self::Hang => world.site_mut(VICTIM).0.backends.iter().for_each(super::backends::Backend::resume),
+            Self::Crash | Self::Partial => victim(world).start_backends(),
+            Self::Hang => victim(world).backends.iter().for_each(Backend::resume),
             Self::Error | Self::Slow => set(world, Mode::Well),
         }
     }
 }
 
+fn victim(world: &mut World) -> &mut Site {
+    world.sites.iter_mut().find(|site| site.name == VICTIM).expect("it is a site of the world")
+}
+
 fn set(world: &mut World, mode: Mode) {
-    for backend in &mut world.site_mut(VICTIM).0.backends {
+    for backend in &mut victim(world).backends {
         backend.set(mode);
     }
 }

@@ -17,6 +17,7 @@ mod measure;
 mod namespace;
 mod peers;
 mod process;
+mod proof;
 mod report;
 mod short;
 mod waiting;
@@ -62,7 +63,7 @@ fn test(arguments: &[&str]) -> ExitCode {
     let is_named = |test: &&Test| names.is_empty() || names.iter().any(|name| fits(test, name));
     let (mut passed, mut failed) = (0, 0);
     for test in TESTS.iter().filter(is_named) {
-        let is_passed = catch_unwind(|| test.run()).is_ok();
+        let is_passed = catch_unwind(test.run).is_ok();
         println!("test {} ... {}\n", test.name, if is_passed { "ok" } else { "FAILED" });
         *(if is_passed { &mut passed } else { &mut failed }) += 1;
     }

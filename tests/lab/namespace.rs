@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::process::run;
+use super::process::{find, run, tool};
 
 /// Every namespace of every run is named so, followed by the run's process id and a place.
 const PREFIX: &str = "bascule-lab-";
@@ -28,7 +28,7 @@ impl Namespace {
     /// Makes a namespace for a place of this run, with loopback up and an empty packet filter.
     pub(crate) fn add(place: &str) -> Self {
         let name = run_prefix() + place;
-        run(Command::new("ip").args(["netns", "add", &name]));
+        run(tool("ip").args(["netns", "add", &name]));
         let namespace = Self { name };
         namespace.ip("link set lo up");
         namespace.nft("add table inet lab");
@@ -41,13 +41,13 @@ impl Namespace {
     /// Runs `ip` for it.
     #[track_caller]
     pub(crate) fn ip(&self, arguments: &str) {
-        run(Command::new("ip").args(["-n", &self.name]).args(arguments.split_whitespace()));
+        run(tool("ip").args(["-n", &self.name]).args(arguments.split_whitespace()));
     }
 
     /// Runs a script of `nft` in it.
     #[track_caller]
     fn nft(&self, script: &str) {
-        run(Command::new("ip").args(["netns", "exec", &self.name, "nft"]).arg(script));
+        run(tool("ip").args(["netns", "exec", &self.name]).arg(find("nft").expect("it was looked for")).arg(script));
     }
 
     /// Drops what arrives and matches: whoever sent it notices nothing, as where packets are lost on the way.
@@ -63,7 +63,7 @@ impl Namespace {
     /// What would run a program in it. The program's process id is that of the child, and it dies with the thread that
     /// starts it, also when this process is killed.
     pub(crate) fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new("ip");
+        let mut command = tool("ip");
         command.args(["netns", "exec", &self.name, "setpriv", "--pdeathsig", "KILL", "--"]).arg(program);
         command
     }
@@ -130,7 +130,7 @@ pub(crate) fn run_prefix() -> String {
 
 /// Removes what runs left behind that were killed before they could: namespaces, folders, and control sockets of WireGuard.
 pub(crate) fn sweep() {
-    let list = run(Command::new("ip").args(["netns", "list"]));
+    let list = run(tool("ip").args(["netns", "list"]));
     list.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| is_left_behind(name)).for_each(remove);
     for folder in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().filter_map(Result::ok) {
         if folder.file_name().to_str().is_some_and(is_left_behind) {
@@ -153,13 +153,12 @@ fn is_left_behind(name: &str) -> bool {
 
 /// Ends whatever runs in a namespace, and the namespace. Says what it cannot do: it is called on the way out.
 fn remove(name: &str) {
-    let pids =
-        Command::new("ip").args(["netns", "pids", name]).output().map(|output| output.stdout).unwrap_or_default();
+    let pids = tool("ip").args(["netns", "pids", name]).output().map(|output| output.stdout).unwrap_or_default();
     for pid in String::from_utf8_lossy(&pids).lines().filter_map(|line| Pid::from_raw(line.trim().parse().ok()?)) {
         // Fails only where it has ended already.
         let _ = kill_process(pid, Signal::KILL);
     }
-    let removed = Command::new("ip").args(["netns", "delete", name]).stderr(Stdio::inherit()).status();
+    let removed = tool("ip").args(["netns", "delete", name]).stderr(Stdio::inherit()).status();
     if !removed.is_ok_and(|status| status.success()) {
         eprintln!("the namespace {name} could not be removed: `ip netns delete {name}` does it");
     }

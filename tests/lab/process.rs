@@ -102,3 +102,8 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.map(|folder| folder.join(name)).find(|path| path.is_file())
 }
+
+/// What would run one of the machine's tools, wherever it is.
+pub(crate) fn tool(name: &str) -> Command {
+    Command::new(find(name).unwrap_or_else(|| name.into()))
+}

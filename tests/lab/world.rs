@@ -6,14 +6,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::backends::Backend;
 use super::namespace::{Namespace, is_gone, run_prefix, sweep};
-use super::process::{Program, find, run};
+use super::process::{Program, find, run, tool};
 use super::waiting::wait_for;
 
 /// Sites by name; the position is one less than the third byte of the network.
@@ -56,7 +56,7 @@ pub(crate) fn obstacle() -> Option<String> {
             "/dev/net/tun is missing: `modprobe tun` brings it, or `--device /dev/net/tun` in a container".into(),
         );
     }
-    let probe = Command::new("ip").args(["netns", "list"]).stdout(Stdio::null()).status();
+    let probe = tool("ip").args(["netns", "list"]).stdout(Stdio::null()).status();
     (!probe.is_ok_and(|status| status.success()))
         .then(|| "`ip netns list` fails: is this a restricted container?".into())
 }
@@ -76,6 +76,8 @@ pub(crate) struct Site {
     pub(crate) backends: Vec<Backend>,
     tunnel: Tunnel,
     pub(crate) namespace: Namespace,
+    /// Where its programs write their logs.
+    folder: PathBuf,
 }
 
 impl World {
@@ -108,7 +110,7 @@ impl World {
                     Backend::new(format!("{name}-{place}"), name, SocketAddr::from((ip, 8080)))
                 })
                 .collect();
-            sites.push(Site { name, backends, tunnel, namespace });
+            sites.push(Site { name, backends, tunnel, namespace, folder: folder.path().to_owned() });
         }
         let routes = (1..=SITES.len()).map(|number| format!("10.200.{number}.0/24")).collect();
         let hub_tunnel = Tunnel::new(0, hub_conf.concat(), vec!["10.200.0.1/32".into()], routes);
@@ -120,8 +122,8 @@ impl World {
     fn start(&mut self) {
         self.hub_tunnel.start(&self.hub, self.folder.path());
         for site in &mut self.sites {
-            site.start_tunnel(self.folder.path());
-            site.start_backends(self.folder.path());
+            site.start_tunnel();
+            site.start_backends();
         }
         for backend in self.backends() {
             wait_for(&format!("{} to be reached from the hub", backend.name), PATIENCE, || {
@@ -139,25 +141,20 @@ impl World {
     pub(crate) fn backends(&self) -> impl Iterator<Item = &Backend> {
         self.sites.iter().flat_map(|site| &site.backends)
     }
-
-    pub(crate) fn site_mut(&mut self, name: &str) -> (&mut Site, &Namespace, PathBuf) {
-        let site = self.sites.iter_mut().find(|site| site.name == name).expect("a site of the world");
-        (site, &self.hub, self.folder.path().to_owned())
-    }
 }
 
 impl Site {
-    pub(crate) fn start_tunnel(&mut self, folder: &Path) {
-        self.tunnel.start(&self.namespace, folder);
+    pub(crate) fn start_tunnel(&mut self) {
+        self.tunnel.start(&self.namespace, &self.folder);
     }
 
     pub(crate) fn kill_tunnel(&mut self) {
         self.tunnel.program = None;
     }
 
-    pub(crate) fn start_backends(&mut self, folder: &Path) {
+    pub(crate) fn start_backends(&mut self) {
         for backend in &mut self.backends {
-            backend.start(&self.namespace, folder);
+            backend.start(&self.namespace, &self.folder);
         }
     }
 
@@ -190,8 +187,8 @@ struct Key {
 impl Key {
     fn new() -> Self {
         use std::io::Write as _;
-        let private = run(Command::new("wg").arg("genkey"));
-        let mut child = Command::new("wg").arg("pubkey").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let private = run(tool("wg").arg("genkey"));
+        let mut child = tool("wg").arg("pubkey").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let child = child.as_mut().expect("wg can be run");
         child.stdin.take().expect("it is piped").write_all(private.as_bytes()).expect("wg reads its key");
         let mut public = String::new();
@@ -234,7 +231,7 @@ impl Tunnel {
         for route in &self.routes {
             namespace.ip(&format!("route add {route} dev {name}"));
         }
-        run(Command::new("wg").args(["setconf", name]).arg(conf));
+        run(tool("wg").args(["setconf", name]).arg(conf));
         self.program = Some(program);
     }
 
