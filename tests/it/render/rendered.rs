@@ -23,6 +23,9 @@ struct Case {
 const SERVICE: &str = "name: www\ndomains: [www.acecinema.fr]\nhealth: {path: /health, interval: 5s, timeout: 1s}\n";
 const BACKENDS: &str = "{service: www, name: www-dijon-1, site: dijon, addr: 127.1.0.23, port: 8080}\n---\n\
                         {service: www, name: www-thory-1, site: thory, addr: 127.2.0.23, port: 8080}\n";
+/// An edge whose checks ask bascule.
+const RELAY_EDGE: &str = "name: ovh\nadmin: http://127.0.0.1:2019\nlisten: [':8080']\ntls: {mode: off}\n\
+                          relay: {bascule: unix//run/bascule/relay.sock}\n";
 const MINIMAL: Texts<'static> = Texts { edges: PLAIN_EDGE, services: SERVICE, backends: BACKENDS };
 
 const CASES: &[Case] = &[
@@ -93,6 +96,49 @@ const CASES: &[Case] = &[
                        {service: api, name: api-1, site: dijon, addr: 127.1.0.2, port: 8080}\n---\n\
                        {service: api-two, name: api-two-1, site: dijon, addr: 127.1.0.3, port: 8080}\n---\n\
                        {service: www, name: www-1, site: dijon, addr: 127.1.0.4, port: 8080}\n",
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
+        name: "tiers_with_a_page",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr]\n\
+                       health: {path: /health, interval: 2s, timeout: 1s, expect: {status: [204]}}\n\
+                       routing: {policy: priority, sites: [thory, dijon], sticky: cookie, when_all_down: page, \
+                       page: {retry_after: 2m, html: '<style>p {color: red}</style><p>{env.HOME'}}\n",
+            backends: "{service: www, name: www-dijon-1, site: dijon, addr: 127.1.0.23, port: 8080}\n---\n\
+                       {service: www, name: www-thory-1, site: thory, addr: 127.2.0.23, port: 8080, weight: 3}\n---\n\
+                       {service: www, name: www-thory-2, site: thory, addr: 127.2.0.24, port: 8080}\n",
+            edges: RELAY_EDGE,
+        },
+        down: &[],
+    },
+    Case {
+        name: "one_at_a_time",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr]\nhealth: {type: tcp}\n\
+                       routing: {policy: single, sites: [thory, dijon]}\n",
+            edges: RELAY_EDGE,
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
+        name: "relayed_without_a_question_of_caddys",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr]\nhealth: {type: tcp}\nrouting: {sticky: client_address}\n",
+            edges: RELAY_EDGE,
+            ..MINIMAL
+        },
+        down: &["www-thory-1"],
+    },
+    Case {
+        name: "at_work",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr]\nhealth: {type: tcp}\nmaintenance: true\n\
+                       routing: {sticky: 'header:X-Tenant'}\n",
+            edges: RELAY_EDGE,
             ..MINIMAL
         },
         down: &[],
