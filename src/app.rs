@@ -14,13 +14,16 @@ use tracing::{error, info, warn};
 
 use crate::api::Api;
 use crate::controller::{
-    EdgeReports, EdgeSettings, Observer, ObserverSettings, PlanSnapshot, Reconciler, Served, SourceState, Watcher,
-    WatcherSettings, chain,
+    EdgeReports, EdgeSettings, Observer, ObserverSettings, PlanSnapshot, Pulse, Reconciler, RelayLog, Served,
+    SourceState, Watcher, WatcherSettings, chain,
 };
+use crate::core::caddy::relay::answer;
 use crate::core::health::Observed;
 use crate::core::inventory::load;
-use crate::core::model::Timestamp;
+use crate::core::model::{DialAddress, Timestamp};
+use crate::core::routing::Overrides;
 use crate::core::status::{Inputs, StatusDto, view};
+use crate::edge::{Answer, Asked, RelayServer};
 use crate::git::{Location, Source, SourceSettings, watch_local};
 use crate::probe::{ProbeSet, Prober, ProberSettings, SAMPLES_BOUND};
 use crate::store::Store;
@@ -36,6 +39,8 @@ pub struct Settings {
     pub poll: Duration,
     /// Where the API listens.
     pub listen: SocketAddr,
+    /// Where relays of edges are answered; none: nowhere.
+    pub relay: Option<DialAddress>,
     /// How edges are driven.
     pub edge: EdgeSettings,
     /// How many probes may be under way at once, and how they are made.
@@ -59,6 +64,9 @@ struct Wires {
     plans: watch::Sender<Option<PlanSnapshot>>,
     reports: watch::Sender<EdgeReports>,
     targets: watch::Sender<Arc<ProbeSet>>,
+    overrides: watch::Sender<Arc<Overrides>>,
+    pulse: Arc<Pulse>,
+    heard: Arc<RelayLog>,
 }
 
 impl Default for Wires {
@@ -69,25 +77,36 @@ impl Default for Wires {
             plans: watch::Sender::new(None),
             reports: watch::Sender::new(BTreeMap::new()),
             targets: watch::Sender::new(Arc::default()),
+            overrides: watch::Sender::new(Arc::default()),
+            pulse: Arc::default(),
+            heard: Arc::default(),
         }
     }
 }
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, listen, edge, prober } = settings;
+    let Settings { source, state, poll, listen, relay, edge, prober } = settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
     let prober = Prober::new(prober)?;
     let listener = Api::bind(listen).await?;
     let address = listener.local_addr().context("the API's address is not known")?;
+    let relay = match &relay {
+        Some(address) => Some(RelayServer::bind(address).await?),
+        None => None,
+    };
     let store = Store::open(&state)?;
     info!(listen = %address, "API listens");
     let wires = Wires::default();
     recall(&store, &wires).await;
     let remembered = store.health().await.unwrap_or_else(|error| {
         warn!(error = %chain(&error), "verdicts are not readable in the state file; probing starts anew");
+        BTreeMap::new()
+    });
+    let chosen = store.choices().await.unwrap_or_else(|error| {
+        warn!(error = %chain(&error), "what was chosen is not readable in the state file; services start at what they prefer");
         BTreeMap::new()
     });
 
@@ -111,6 +130,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         samples,
         targets: wires.targets.clone(),
         observed: wires.observed.clone(),
+        pulse: Arc::clone(&wires.pulse),
     };
     let reconciler = Reconciler {
         edge_settings: edge,
@@ -118,6 +138,9 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         store: store.clone(),
         source: wires.source.subscribe(),
         observed: wires.observed.subscribe(),
+        overrides: wires.overrides.subscribe(),
+        remembered: chosen,
+        heard: Arc::clone(&wires.heard),
         plans: wires.plans.clone(),
         reports: wires.reports.clone(),
     };
@@ -126,6 +149,10 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     tasks.spawn("reconciler", |stop| reconciler.run(stop));
     tasks.spawn("prober", |stop| prober.run(targets, samples_tx, stop));
     tasks.spawn("watcher", |stop| watcher.run(stop));
+    if let Some(relay) = relay {
+        let answer = answers(&wires);
+        tasks.spawn("relay", |stop| relay.serve(answer, stop));
+    }
     let api = Api { view: Arc::new(move || look(&wires)) };
     tasks.spawn("api", |stop| async move {
         if let Err(error) = api.serve(listener, stop).await {
@@ -180,6 +207,20 @@ async fn recall(store: &Store, wires: &Wires) {
     info!(revision = %info.id.short(), "serving the last good revision until the source is read");
     let served = Served { info, desired: Arc::new(desired) };
     wires.source.send_replace(SourceState { served: Some(served), fetched_at: None, fault: None, refusal: None });
+}
+
+/// How relays are answered: by the newest plan, as long as the loop that judges is alive. With none, or a loop that hangs,
+/// nothing is answered, and edges ask the backends themselves.
+fn answers(wires: &Wires) -> Answer {
+    let (plans, pulse, heard) = (wires.plans.subscribe(), Arc::clone(&wires.pulse), Arc::clone(&wires.heard));
+    Arc::new(move |asked: Asked<'_>| {
+        let snapshot = plans.borrow();
+        let snapshot = snapshot.as_ref().filter(|_| pulse.is_alive())?;
+        let edge = snapshot.desired.edges.get(&asked.edge.parse().ok()?)?;
+        heard.note(&edge.name, now());
+        // What is asked for and not planned has left the inventory; the push that removes it is under way.
+        Some(answer(&snapshot.plan.effective, asked.service, asked.upstream).unwrap_or(false))
+    })
 }
 
 /// The view of this moment.

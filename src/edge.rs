@@ -7,8 +7,10 @@ mod admin;
 mod apply;
 mod client;
 mod error;
+mod relay;
 
 pub use self::admin::Admin;
 pub use self::apply::{ApplyReport, ApplySettings, Clock, Order, Outcome, apply};
 pub use self::client::{AdminSettings, CaddyAdmin, ClientError};
 pub use self::error::{AdminError, BoxError, FaultClass, Request};
+pub use self::relay::{Answer, Asked, RelayError, RelayServer};

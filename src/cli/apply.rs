@@ -3,10 +3,9 @@ use std::process::ExitCode;
 
 use super::{inputs, print};
 use crate::app::now;
-use crate::core::caddy::render;
-use crate::core::health::Observed;
+use crate::core::caddy::{Pool, render};
 use crate::core::model::EdgeName;
-use crate::core::routing::plan;
+use crate::core::routing::{Inputs, plan};
 use crate::edge::{AdminSettings, ApplySettings, CaddyAdmin, Order, Outcome, apply};
 
 #[derive(Debug, clap::Args)]
@@ -23,11 +22,11 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let Args { path, edge } = args;
     let inventory = inputs::read(&path).await?;
     let desired = inventory.desired()?;
-    let plan = plan(desired, &Observed::default(), None);
+    let plan = plan(&Inputs::declared(desired));
     let mut code = ExitCode::SUCCESS;
     for edge in inputs::edges(desired, edge.as_ref())? {
         let admin = CaddyAdmin::new(edge.admin.clone(), AdminSettings::default())?;
-        let rendered = render(&plan.effective, edge);
+        let rendered = render(&plan.effective, edge, &Pool::strict());
         let config = rendered.config();
         let order = Order { rendered: &config, own: &[] };
         let report = apply(&admin, order, &ApplySettings::default(), now).await;

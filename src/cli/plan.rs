@@ -6,10 +6,9 @@ use clap::builder::BoolishValueParser;
 use serde::Serialize;
 
 use super::{EXIT_CHANGES, Format, inputs, print};
-use crate::core::caddy::{EdgeChange, diff, render};
-use crate::core::health::Observed;
+use crate::core::caddy::{EdgeChange, Pool, diff, render};
 use crate::core::model::{EdgeName, counted};
-use crate::core::routing::plan;
+use crate::core::routing::{Inputs, plan};
 use crate::edge::{Admin as _, AdminSettings, CaddyAdmin};
 
 #[derive(Debug, clap::Args)]
@@ -41,12 +40,12 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let inventory = inputs::read(&path).await?;
     let desired = inventory.desired()?;
     // Nobody has probed: every backend is unknown, and unknown stays in rotation.
-    let plan = plan(desired, &Observed::default(), None);
+    let plan = plan(&Inputs::declared(desired));
     let mut plans = Vec::new();
     for edge in inputs::edges(desired, edge.as_ref())? {
         let admin = CaddyAdmin::new(edge.admin.clone(), AdminSettings::default())?;
         let actual = admin.read().await.with_context(|| format!("edge {}", edge.name))?;
-        let rendered = render(&plan.effective, edge);
+        let rendered = render(&plan.effective, edge, &Pool::strict());
         let changes = diff(&actual.config, &rendered.config());
         plans.push(EdgePlanDto { edge: edge.name.to_string(), digest: rendered.digest.to_string(), changes });
     }

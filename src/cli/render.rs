@@ -2,10 +2,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{inputs, print};
-use crate::core::caddy::render;
-use crate::core::health::Observed;
+use crate::core::caddy::{Pool, render};
 use crate::core::model::EdgeName;
-use crate::core::routing::plan;
+use crate::core::routing::{Inputs, plan};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,7 +23,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let [edge] = inputs::edges(desired, edge.as_ref())?[..] else {
         anyhow::bail!("the inventory has several edges; name one with `--edge`");
     };
-    let plan = plan(desired, &Observed::default(), None);
-    print(format!("{:#}\n", render(&plan.effective, edge).config()))?;
+    let plan = plan(&Inputs::declared(desired));
+    print(format!("{:#}\n", render(&plan.effective, edge, &Pool::strict()).config()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ use super::addresses;
 use super::signals::Signals;
 use crate::app::{self, Settings};
 use crate::controller::{Debounce, EdgeSettings};
-use crate::core::model::{Limits, TimeSpan};
+use crate::core::model::{DialAddress, Limits, TextError, TimeSpan};
 use crate::git::{Location, SourceSettings};
 use crate::probe::{ProberSettings, raise_open_files};
 
@@ -43,6 +43,9 @@ pub(super) struct Args {
     /// Where the API listens.
     #[arg(long, env = "BASCULE_LISTEN", default_value = "127.0.0.1:7500", value_name = "ADDRESS", value_parser = addresses::listen)]
     listen: SocketAddr,
+    /// Where the verdict relays of edges are answered: an address, a socket file (`unix//run/bascule/relay.sock`), or `off`.
+    #[arg(long, env = "BASCULE_RELAY", default_value = "127.0.0.1:7501")]
+    relay: RelayArg,
     /// Time between two looks at an edge that is as it should be, to repair what was changed by hand.
     #[arg(long, env = "BASCULE_RESYNC", default_value = "10s")]
     resync: TimeSpan,
@@ -54,6 +57,18 @@ pub(super) struct Args {
     ceiling: TimeSpan,
     #[command(flatten)]
     git: GitArgs,
+}
+
+/// Where relays are answered; none for `off`.
+#[derive(Debug, Clone)]
+struct RelayArg(Option<DialAddress>);
+
+impl std::str::FromStr for RelayArg {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))) }
+    }
 }
 
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
@@ -79,7 +94,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Everything that can be refused without opening anything is refused here, by its flag, its value and the cure.
 fn settings(args: Args) -> anyhow::Result<Settings> {
-    let Args { repo, branch, path, state, poll, fetch_timeout, listen, resync, quiet, ceiling, git } = args;
+    let Args { repo, branch, path, state, poll, fetch_timeout, listen, relay, resync, quiet, ceiling, git } = args;
     ensure!(
         quiet <= ceiling,
         "`--quiet {quiet}` is longer than `--ceiling {ceiling}`, the longest wait of all: give a shorter `--quiet` or a \
@@ -98,7 +113,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     };
     let debounce = Debounce { quiet: quiet.get(), ceiling: ceiling.get() };
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
-    Ok(Settings { source, state, poll: poll.get(), listen, edge, prober: prober() })
+    Ok(Settings { source, state, poll: poll.get(), listen, relay: relay.0, edge, prober: prober() })
 }
 
 /// The source, and the inventory's folder in it.

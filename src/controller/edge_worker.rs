@@ -10,11 +10,11 @@ use super::debounce::Debounce;
 use super::memory::Memory;
 use super::target::Target;
 use super::watcher::chain;
-use super::{Clock, EdgeReports, PlanSnapshot};
-use crate::core::caddy::{Rendered, render};
+use super::{Clock, EdgeReports, PlanSnapshot, RelayLog};
+use crate::core::caddy::Rendered;
 use crate::core::inventory::Edge;
 use crate::core::model::{Digest, Timestamp};
-use crate::core::status::{Applied, EdgeState};
+use crate::core::status::{Applied, EdgeState, RelayState};
 use crate::edge::{Admin, ApplyReport, ApplySettings, Order, Outcome, apply};
 use crate::store::{Apply, Store};
 
@@ -45,6 +45,13 @@ impl Default for EdgeSettings {
     }
 }
 
+/// A relay that has not asked for so long does not work (or has nothing to ask), and every observed change is pushed. Some
+/// checks of the longest interval.
+const RELAY_SILENT: Duration = Duration::from_mins(1);
+
+/// Time after a start in which a relay may not have asked yet.
+const RELAY_GRACE: Duration = Duration::from_secs(5);
+
 /// Keeps one edge at the newest plan.
 pub(super) struct EdgeWorker<A> {
     pub(super) edge: Arc<Edge>,
@@ -54,6 +61,7 @@ pub(super) struct EdgeWorker<A> {
     pub(super) store: Store,
     pub(super) plans: watch::Receiver<Option<PlanSnapshot>>,
     pub(super) reports: watch::Sender<EdgeReports>,
+    pub(super) heard: Arc<RelayLog>,
 }
 
 /// Why a pass is made. Only reported; the pass reads the newest plan and the edge either way.
@@ -116,6 +124,16 @@ impl<A: Admin> EdgeWorker<A> {
         }
     }
 
+    /// True when the edge's relay asks bascule, so that verdicts act without a push. Right after a start it is taken to, if
+    /// the edge was configured for it: a verdict of the first moments is then no reason for a push.
+    fn is_relay_working(&self, memory: &Memory) -> bool {
+        let now = (self.clock)();
+        match self.heard.last(&self.edge.name) {
+            Some(at) => now.since(at) < RELAY_SILENT,
+            None => self.edge.relay.is_some() && memory.began_at.elapsed() < RELAY_GRACE,
+        }
+    }
+
     /// What the state file knows of this edge: its last good configuration, to go back to when the next is refused.
     async fn recall(&self) -> Memory {
         let mut memory = Memory::default();
@@ -154,7 +172,13 @@ impl<A: Admin> EdgeWorker<A> {
     }
 
     async fn pass(&self, memory: &mut Memory, snapshot: &PlanSnapshot, trigger: Trigger) {
-        let Rendered { edge: _, bytes, digest } = render(&snapshot.plan.effective, &self.edge);
+        let is_asked = self.is_relay_working(memory);
+        memory.report.relay =
+            self.edge.relay.as_ref().map(|_| if is_asked { RelayState::Asked } else { RelayState::Silent });
+        let now = Instant::now();
+        let served = memory.served_digest();
+        let rendering = memory.pooling.render(&snapshot.plan.effective, &self.edge, is_asked, served.as_ref(), now);
+        let Rendered { edge: _, bytes, digest } = rendering;
         let plan = &snapshot.plan;
         let wanted = Arc::new(Target {
             bytes: bytes.into(),
@@ -217,6 +241,7 @@ impl<A: Admin> EdgeWorker<A> {
         match outcome {
             Outcome::Unchanged | Outcome::Applied => {
                 memory.failures = 0;
+                memory.pooling.served(&target.digest);
                 memory.last_good = Some(Arc::clone(target));
                 memory.report.applied =
                     Some(Applied { digest: target.digest.clone(), revision: target.revision.clone(), at: now });

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pooling::Pooling;
 use super::target::Target;
 use crate::core::caddy::{Seen, Standing};
 use crate::core::model::{Digest, Timestamp};
@@ -26,8 +27,10 @@ const OWN_DIGESTS: usize = 32;
 const CONTESTED: u32 = 3;
 
 /// What a worker remembers between passes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
+    /// When the worker started.
+    pub(super) began_at: Instant,
     /// The last configuration that the edge was seen to run by bascule's word.
     pub(super) last_good: Option<Arc<Target>>,
     /// A digest that the edge refused, which is not sent again.
@@ -39,9 +42,28 @@ pub(super) struct Memory {
     /// When the newest pushes ended, oldest first.
     pushes: VecDeque<Instant>,
     last_load: Duration,
+    /// Which backends that get no traffic stay in its configuration.
+    pub(super) pooling: Pooling,
     /// Looks in a row at which somebody else had changed it.
     pub(super) changes_in_a_row: u32,
     pub(super) report: EdgeReport,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            began_at: Instant::now(),
+            last_good: None,
+            refused: None,
+            own: Vec::new(),
+            failures: 0,
+            pushes: VecDeque::new(),
+            last_load: Duration::ZERO,
+            pooling: Pooling::default(),
+            changes_in_a_row: 0,
+            report: EdgeReport::default(),
+        }
+    }
 }
 
 impl Memory {
@@ -52,6 +74,12 @@ impl Memory {
             Some(oldest) if self.pushes.len() == PUSHES_PER_WINDOW => *oldest + window,
             Some(_) | None => Instant::now(),
         }
+    }
+
+    /// What the edge was last seen to run; right after a start, what the state file says of it.
+    pub(super) fn served_digest(&self) -> Option<Digest> {
+        let applied = self.report.applied.as_ref().map(|applied| applied.digest.clone());
+        applied.or_else(|| self.last_good.as_ref().map(|target| target.digest.clone()))
     }
 
     /// True when the edge was last seen to run `target`, and nothing has gone wrong since.

@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Clock, SourceState, chain};
+use super::{Clock, Pulse, SourceState, chain};
 use crate::core::health::{BackendHealth, Observed, Sample, Thresholds, Transition, Verdict, age, step};
 use crate::core::inventory::{Backend, BackendState, Desired};
 use crate::core::model::{BackendName, Generation};
@@ -50,6 +50,8 @@ pub struct Observer {
     pub targets: watch::Sender<Arc<ProbeSet>>,
     /// What is observed.
     pub observed: watch::Sender<Arc<Observed>>,
+    /// Told with every refresh that this loop is alive.
+    pub pulse: Arc<Pulse>,
 }
 
 /// What is known of a backend, with what it takes to change it.
@@ -70,7 +72,7 @@ struct State {
 impl Observer {
     /// Runs until shutdown. `remembered` is what the state file knows.
     pub async fn run(self, remembered: BTreeMap<BackendName, BackendHealth>, shutdown: CancellationToken) {
-        let Self { settings, clock, store, mut source, mut samples, targets, observed } = self;
+        let Self { settings, clock, store, mut source, mut samples, targets, observed, pulse } = self;
         let mut state = State { generation: Generation::default(), watched: BTreeMap::new(), dirty: BTreeSet::new() };
         let mut remembered = Some(remembered);
         let mut refresh = interval(settings.refresh);
@@ -96,6 +98,7 @@ impl Observer {
                     batch.drain(..).filter_map(|sample| state.take(&sample)).collect()
                 }
                 _ = refresh.tick() => {
+                    pulse.beat();
                     let transitions = state.age(clock);
                     if transitions.is_empty() {
                         state.refresh(&observed);

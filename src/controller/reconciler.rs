@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -7,16 +8,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::edge_worker::EdgeWorker;
-use super::{Clock, EdgeReports, EdgeSettings, PlanSnapshot, SourceState, chain};
+use super::{Clock, EdgeReports, EdgeSettings, PlanSnapshot, RelayLog, SourceState, chain};
 use crate::core::health::Observed;
 use crate::core::inventory::{Desired, Edge};
-use crate::core::model::{EdgeName, Generation, Revision};
-use crate::core::routing::plan;
+use crate::core::model::{EdgeName, Generation, Revision, ServiceName, Timestamp};
+use crate::core::routing::{Choice, Inputs, Overrides, plan};
 use crate::edge::{AdminSettings, CaddyAdmin};
 use crate::store::Store;
 
 /// Changes named in the log one by one; past it their number says enough.
 const CHANGES_LOGGED: usize = 20;
+/// Longest sleep before the wall clock is looked at again.
+const CLOCK_LOOK: Duration = Duration::from_secs(1);
 
 /// Plans whenever desired or observed state changes, and keeps a worker for each edge.
 #[derive(Debug)]
@@ -31,6 +34,12 @@ pub struct Reconciler {
     pub source: watch::Receiver<SourceState>,
     /// What is observed.
     pub observed: watch::Receiver<Arc<Observed>>,
+    /// What operators decided.
+    pub overrides: watch::Receiver<Arc<Overrides>>,
+    /// What plans before this run chose.
+    pub remembered: BTreeMap<ServiceName, Choice>,
+    /// When each edge's relay last asked.
+    pub heard: Arc<RelayLog>,
     /// The newest plan.
     pub plans: watch::Sender<Option<PlanSnapshot>>,
     /// How each edge stands.
@@ -42,13 +51,18 @@ impl Reconciler {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut workers = Workers::default();
         let mut planned: Option<(Revision, Generation)> = None;
+        let mut again_at: Option<Timestamp> = None;
         loop {
             let desired = self.source.borrow_and_update().served.as_ref().map(|served| Arc::clone(&served.desired));
             let observed = Arc::clone(&self.observed.borrow_and_update());
+            let is_overridden = self.overrides.has_changed().unwrap_or(false);
+            let overrides = Arc::clone(&self.overrides.borrow_and_update());
             if let Some(desired) = desired {
                 let input = (desired.revision.clone(), observed.generation);
-                if planned.as_ref() != Some(&input) {
-                    self.activate(&desired, &observed).await;
+                let now = (self.clock)();
+                let is_due = again_at.is_some_and(|at| at <= now);
+                if planned.as_ref() != Some(&input) || is_overridden || is_due {
+                    again_at = self.activate(&desired, &observed, &overrides).await;
                     workers.follow(&self, &desired, &shutdown).await;
                     let is_new = planned.as_ref().is_none_or(|(revision, _)| *revision != desired.revision);
                     if is_new {
@@ -61,6 +75,8 @@ impl Reconciler {
                 () = shutdown.cancelled() => break,
                 changed = self.source.changed() => if changed.is_err() { break },
                 changed = self.observed.changed() => if changed.is_err() { break },
+                changed = self.overrides.changed() => if changed.is_err() { break },
+                () = until(again_at, self.clock), if again_at.is_some() => {}
                 name = workers.ended() => {
                     // Workers end at shutdown too, and may win this race.
                     if shutdown.is_cancelled() { break }
@@ -79,10 +95,19 @@ impl Reconciler {
         }
     }
 
-    /// One activation: the newest snapshots in, a plan out.
-    async fn activate(&self, desired: &Arc<Desired>, observed: &Observed) {
+    /// One activation: the newest snapshots in, a plan out. Tells when to plan again though nothing was heard.
+    async fn activate(&self, desired: &Arc<Desired>, observed: &Observed, overrides: &Overrides) -> Option<Timestamp> {
         let previous = self.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
-        let plan = Arc::new(plan(desired, observed, previous.as_ref().map(|plan| &plan.effective)));
+        let inputs = Inputs {
+            desired,
+            observed,
+            overrides,
+            previous: previous.as_ref().map(|plan| &plan.effective),
+            remembered: &self.remembered,
+            now: (self.clock)(),
+        };
+        let plan = Arc::new(plan(&inputs));
+        let next_at = plan.next_at;
         for change in plan.changes.iter().take(CHANGES_LOGGED) {
             info!(%change, "planned");
         }
@@ -100,7 +125,14 @@ impl Reconciler {
         if is_new && let Err(error) = self.store.record_served(Arc::clone(desired), plan).await {
             warn!(error = %chain(&error), "what is served not written to the state file");
         }
+        next_at
     }
+}
+
+/// Waits until a moment, or for a while: the wall clock may be set meanwhile, so it is looked at again.
+async fn until(at: Option<Timestamp>, clock: Clock) {
+    let Some(at) = at else { return };
+    tokio::time::sleep(at.since(clock()).min(CLOCK_LOOK)).await;
 }
 
 /// The running edge workers.
@@ -154,6 +186,7 @@ impl Workers {
                 store: reconciler.store.clone(),
                 plans: reconciler.plans.subscribe(),
                 reports: reconciler.reports.clone(),
+                heard: Arc::clone(&reconciler.heard),
             };
             let stop = shutdown.child_token();
             self.running.insert(name.clone(), (Arc::clone(edge), stop.clone()));

@@ -4,15 +4,22 @@
 //! guards against something Caddy accepts and then gets wrong, the comment says what.
 
 mod actual;
+mod chain;
+mod checks;
 pub mod compare;
 mod diff;
 mod handler;
 mod json;
+mod links;
 mod matcher;
+mod pool;
+pub mod relay;
 mod render;
 mod server;
 
 pub use self::actual::{Actual, Seen, Standing};
+pub use self::checks::is_relayed;
 pub use self::diff::{EdgeChange, UpstreamWeight, diff};
 pub use self::matcher::Overlaps;
+pub use self::pool::Pool;
 pub use self::render::{Rendered, render, service_of_route_id};

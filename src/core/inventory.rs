@@ -20,10 +20,10 @@ mod yaml;
 
 pub use self::codes::CODES;
 pub use self::desired::{
-    Backend, BackendState, Desired, Edge, Origin, Probe, ProbeKind, Routing, Service, Site, Timeouts, Tls,
-    UpstreamProtocol, UpstreamTls,
+    Backend, BackendState, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay, Routing, Service,
+    Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
 };
-pub use self::doc::StatusRange;
+pub use self::doc::{StatusRange, Sticky};
 pub use self::kind::Kind;
 pub use self::load::{Loaded, load};
 pub use self::schema::{embedded, schemas};

@@ -12,7 +12,10 @@ mod revision;
 mod text;
 mod time;
 
-pub use self::address::{AdminAddress, CADDY_ADMIN_PORT, Email, HTTP_PORT, HTTPS_PORT, Listener, Port, Scheme};
+pub use self::address::{
+    AdminAddress, BASCULE_RELAY_PORT, CADDY_ADMIN_PORT, DialAddress, Email, HTTP_PORT, HTTPS_PORT, Listener, Port,
+    Scheme,
+};
 pub use self::count::counted;
 pub use self::diagnostic::{Diagnostic, Place, Related, Severity};
 pub use self::duration::TimeSpan;

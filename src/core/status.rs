@@ -5,7 +5,8 @@ mod text;
 mod view;
 
 pub use self::dto::{
-    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RevisionDto, ServiceDto, SiteDto, StatusDto,
+    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RelayState, RevisionDto, ServiceDto, SiteDto,
+    StatusDto,
 };
 pub use self::text::{Paint, text};
 pub use self::view::{Applied, EdgeReport, Fault, Inputs, view};

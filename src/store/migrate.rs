@@ -8,8 +8,11 @@ use super::StoreError;
 
 /// The SQL that leads from each version to the next, in order. A file's `user_version` is how many have run. One that has
 /// been released is never edited.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_probe_target.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_probe_target.sql"),
+    include_str!("migrations/0003_choices.sql"),
+];
 
 /// The newest version of the state file that this program knows.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of migrations")]

@@ -11,7 +11,7 @@ use super::{Store, StoreError, health, meta};
 use crate::core::health::Verdict;
 use crate::core::inventory::{BackendState, Desired, Origin, Site};
 use crate::core::model::{BackendName, Hostname, PathPrefix, Revision, ServiceName, SiteName};
-use crate::core::routing::{EffectiveService, Member, Plan, Role};
+use crate::core::routing::{Choice, EffectiveService, Member, Plan};
 
 /// Where the revision stands that the rows are of.
 const REVISION: &str = "served_revision";
@@ -49,6 +49,8 @@ pub struct ServedService {
     pub paths: Vec<PathPrefix>,
     /// How well it was served, in the API's words.
     pub state: String,
+    /// What was chosen for it, where its policy chooses.
+    pub choice: Option<Choice>,
 }
 
 /// A backend as it is kept.
@@ -87,6 +89,15 @@ impl Store {
         self.write("write what is served", move |connection| record(connection, &served)).await
     }
 
+    /// What was chosen for the services that were served last.
+    pub async fn choices(&self) -> Result<BTreeMap<ServiceName, Choice>, StoreError> {
+        self.read("read what was chosen", |connection| {
+            let chosen = |service: ServedService| Some((service.name, service.choice?));
+            Ok(services(connection)?.into_iter().filter_map(chosen).collect())
+        })
+        .await
+    }
+
     /// What was served last.
     pub async fn served(&self) -> Result<Option<Served>, StoreError> {
         self.read("read what is served", |connection| {
@@ -114,6 +125,7 @@ impl Served {
             domains: it.service.domains.clone(),
             paths: it.service.paths.clone(),
             state: it.serving.as_str().to_owned(),
+            choice: it.choice.clone(),
         };
         Self {
             revision: plan.revision.clone(),
@@ -126,7 +138,7 @@ impl Served {
 
 impl ServedBackend {
     fn of(member: &Member) -> Self {
-        let Member { backend, verdict, role } = member;
+        let Member { backend, verdict, tier: _, role } = member;
         Self {
             name: backend.name.clone(),
             service: backend.service.clone(),
@@ -137,11 +149,7 @@ impl ServedBackend {
             origin: backend.origin,
             verdict: *verdict,
             in_rotation: role.gets_traffic(),
-            reason: match role {
-                Role::InRotation => String::new(),
-                Role::LastResort => "last resort: every backend is down".to_owned(),
-                Role::Out(why) => why.to_string(),
-            },
+            reason: role.reason().unwrap_or_default(),
         }
     }
 }
@@ -163,12 +171,13 @@ fn record(connection: &Connection, served: &Served) -> rusqlite::Result<()> {
         upsert.execute(params![name, Json(subnets)])?;
     }
     let mut upsert = connection.prepare_cached(
-        "INSERT INTO services (name, domains, paths, state) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO services (name, domains, paths, state, choice) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (name) DO UPDATE SET
-             domains = excluded.domains, paths = excluded.paths, state = excluded.state",
+             domains = excluded.domains, paths = excluded.paths, state = excluded.state, choice = excluded.choice",
     )?;
-    for ServedService { name, domains, paths, state } in services.changed {
-        upsert.execute(params![name, Json(domains), Json(paths), state])?;
+    for ServedService { name, domains, paths, state, choice } in services.changed {
+        let choice = choice.as_ref().map(ToString::to_string);
+        upsert.execute(params![name, Json(domains), Json(paths), state, choice])?;
     }
     write_backends(connection, &backends.changed)?;
     remove(connection, "DELETE FROM services WHERE name = ?1", &services.gone)?;
@@ -231,10 +240,13 @@ fn sites(connection: &Connection) -> rusqlite::Result<Vec<ServedSite>> {
 
 fn services(connection: &Connection) -> rusqlite::Result<Vec<ServedService>> {
     connection
-        .prepare_cached("SELECT name, domains, paths, state FROM services ORDER BY name")?
+        .prepare_cached("SELECT name, domains, paths, state, choice FROM services ORDER BY name")?
         .query_map([], |row| {
             let (Json(domains), Json(paths)) = (row.get(1)?, row.get(2)?);
-            Ok(ServedService { name: row.get(0)?, domains, paths, state: row.get(3)? })
+            // A choice in words that this version does not know is as good as none.
+            let choice: Option<String> = row.get(4)?;
+            let choice = choice.and_then(|text| text.parse().ok());
+            Ok(ServedService { name: row.get(0)?, domains, paths, state: row.get(3)?, choice })
         })?
         .collect()
 }

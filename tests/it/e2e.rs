@@ -7,6 +7,7 @@ mod faults;
 mod kill9;
 mod program;
 mod push;
+mod relay;
 mod secrets;
 mod settings;
 mod talker;

@@ -1,5 +1,6 @@
 //! See `src/core/caddy.rs`.
 
+mod chain;
 mod diff;
 mod exclusive;
 mod matchers;

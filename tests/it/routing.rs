@@ -3,9 +3,9 @@
 use bascule::core::health::Verdict;
 use bascule::core::inventory::{BackendState, Desired};
 use bascule::core::model::{Generation, Revision};
-use bascule::core::routing::{Effective, Exclusion, Plan, Role, Serving, plan};
+use bascule::core::routing::{Effective, Exclusion, Plan, Role, Serving};
 
-use crate::support::inventory::{PLAIN_EDGE, Texts, desired, observed, set_state};
+use crate::support::inventory::{PLAIN_EDGE, Texts, desired, merge, observed, plan, set_state};
 
 const DOWN: Role = Role::Out(Exclusion::Down);
 const DRAIN: Role = Role::Out(Exclusion::Drain);
@@ -39,7 +39,7 @@ fn verdict(letters: &str) -> impl Fn(&str) -> Verdict {
 #[track_caller]
 fn check_merge(backends: &[&str], letters: &str, serving: Serving, roles: &[Role]) {
     let desired = www(backends);
-    let effective = Effective::merge(&desired, &observed(&desired, verdict(letters)));
+    let effective = merge(&desired, &observed(&desired, verdict(letters)));
     let service = effective.services.values().next().expect("a service");
     let seen: Vec<_> = service.members.iter().map(|member| member.role).collect();
     assert_eq!((service.serving, seen.as_slice()), (serving, roles), "{backends:?} {letters}");
@@ -101,7 +101,7 @@ fn members_stand_by_site_and_name() {
         services: "{name: www, domains: [www.acecinema.fr], health: {type: tcp}}",
         backends: &backends.join("\n---\n"),
     });
-    let effective = Effective::merge(&desired, &observed(&desired, |_| Verdict::Up));
+    let effective = merge(&desired, &observed(&desired, |_| Verdict::Up));
     let service = effective.services.values().next().expect("a service");
     let names: Vec<_> = service.in_rotation().map(|backend| backend.name.as_str()).collect();
     assert_eq!(names, ["b", "d", "a", "c"]);
@@ -117,7 +117,7 @@ fn plan_of((backends, letters): State<'_>, previous: Option<&Effective>) -> Plan
     let desired = www(backends);
     let plan = plan(&desired, &observed(&desired, verdict(letters)), previous);
     assert_eq!((&plan.revision, plan.generation), (&desired.revision, Generation(7)));
-    let again = bascule::core::routing::plan(&desired, &observed(&desired, verdict(letters)), Some(&plan.effective));
+    let again = crate::support::inventory::plan(&desired, &observed(&desired, verdict(letters)), Some(&plan.effective));
     assert_eq!(again.changes, [], "planning again from the same input changes nothing");
     assert_eq!((again.effective, &again.holds), (plan.effective.clone(), &plan.holds));
     plan

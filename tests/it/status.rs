@@ -8,10 +8,9 @@ use bascule::core::health::{
 };
 use bascule::core::inventory::BackendState;
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
-use bascule::core::routing::plan;
-use bascule::core::status::{Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, StatusDto, text, view};
+use bascule::core::status::{Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, RelayState, StatusDto, text, view};
 
-use crate::support::inventory::{Texts, desired, set_state};
+use crate::support::inventory::{Texts, desired, plan, set_state};
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
@@ -73,6 +72,7 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         applied: applied.clone(),
         fault: None,
         pushes: 4,
+        relay: Some(RelayState::Asked),
         drifts: 1,
     };
     let stalled = EdgeReport {
@@ -81,6 +81,7 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         applied,
         fault: Some(("Caddy refuses the configuration: loading module".to_owned(), ago(200_000))),
         pushes: 9,
+        relay: None,
         drifts: 0,
     };
     [("ovh", in_sync), ("zurich", stalled)].map(|(name, report)| (name.parse().expect("a name"), report)).into()

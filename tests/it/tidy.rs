@@ -126,14 +126,24 @@ fn paths_are_read_as_the_compiler_reads_them() {
 
 #[test]
 fn no_test_file_is_forgotten() {
-    for path in sources("tests/it").keys().filter(|path| *path != "tests/it/main.rs") {
-        let path = Path::new(path);
-        let (folder, name) = (path.parent().expect("a folder"), path.file_stem().expect("a name").display());
-        let parent = if folder == Path::new("tests/it") { folder.join("main.rs") } else { folder.with_extension("rs") };
-        let text = std::fs::read_to_string(root().join(&parent)).expect("a parent module");
-        let is_declared = text.lines().any(|line| line.trim_start_matches("pub ").trim() == format!("mod {name};"));
-        assert!(is_declared, "{} is not declared in {}", path.display(), parent.display());
+    for root_folder in ["tests/it", "tests/lab"] {
+        let main = format!("{root_folder}/main.rs");
+        for path in sources(root_folder).keys().filter(|path| **path != main) {
+            let path = Path::new(path);
+            let (folder, name) = (path.parent().expect("a folder"), path.file_stem().expect("a name").display());
+            let is_top = folder == Path::new(root_folder);
+            let parent = if is_top { folder.join("main.rs") } else { folder.with_extension("rs") };
+            let text = std::fs::read_to_string(root().join(&parent)).expect("a parent module");
+            let is_declared = text.lines().any(|line| declared(line).is_some_and(|it| it == name.to_string()));
+            assert!(is_declared, "{} is not declared in {}", path.display(), parent.display());
+        }
     }
+}
+
+/// The module that a line declares.
+fn declared(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+    line.trim().strip_prefix("mod ")?.strip_suffix(';')
 }
 
 /// Rendered bytes are canonical because `serde_json` orders its maps by key. A dependency that turns its

@@ -2,6 +2,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Context as _, bail};
 
+use crate::core::model::BASCULE_RELAY_PORT;
+
 /// Sites with the third byte of their loopback network.
 pub(super) const SITES: [(&str, u8); 2] = [("dijon", 1), ("thory", 2)];
 /// Every backend that the demonstration may start, by site and number. Each has an address of its own.
@@ -18,6 +20,10 @@ pub(super) struct Places {
     pub(super) api: SocketAddr,
     /// Caddy's admin API.
     pub(super) admin: SocketAddr,
+    /// Where the controller answers the verdict relay.
+    pub(super) relay: SocketAddr,
+    /// Where the relay listens inside Caddy.
+    pub(super) caddy_relay: SocketAddr,
     /// The port of every backend.
     backend_port: u16,
 }
@@ -38,8 +44,14 @@ impl Places {
         let backends: Vec<_> =
             BACKENDS.iter().map(|(site, number)| ip(site, *number)).collect::<anyhow::Result<_>>()?;
         let backend_port = free_port(&backends, 18_080)?;
-        let api = free_port(&loopback, 7500)?;
-        Ok(Self { edge: at(edge), api: at(api), admin: at(free_port(&loopback, 2019)?), backend_port })
+        Ok(Self {
+            edge: at(edge),
+            api: at(free_port(&loopback, 7500)?),
+            admin: at(free_port(&loopback, 2019)?),
+            relay: at(free_port(&loopback, BASCULE_RELAY_PORT.get())?),
+            caddy_relay: at(free_port(&loopback, 2020)?),
+            backend_port,
+        })
     }
 
     /// Where a backend listens.

@@ -58,6 +58,7 @@ impl World {
             state: folder.path().join("bascule.db"),
             poll: Duration::from_secs(30),
             listen: places.api,
+            relay: Some(places.relay.to_string().parse()?),
             edge: EdgeSettings::default(),
             prober: super::super::run::prober(),
         };
@@ -203,8 +204,11 @@ fn write_inventory(work: &Path, places: &Places) -> anyhow::Result<()> {
         "name: api\ndomains: [{DOMAIN}]\n\
          health: {{ path: /health, interval: 1s, timeout: 500ms, rise: 2, fall: 2 }}\n"
     );
-    let Places { edge, admin, .. } = places;
-    let edge = format!("name: demo\nadmin: http://{admin}\nlisten: [\"{edge}\"]\ntls: {{ mode: \"off\" }}\n");
+    let Places { edge, admin, relay, caddy_relay, .. } = places;
+    let edge = format!(
+        "name: demo\nadmin: http://{admin}\nlisten: [\"{edge}\"]\ntls: {{ mode: \"off\" }}\n\
+         relay: {{ bascule: \"{relay}\", listen: \"{caddy_relay}\" }}\n"
+    );
     let mut files =
         vec![("inventory/services/api.yaml".to_owned(), service), ("inventory/edges/demo.yaml".to_owned(), edge)];
     for (site, network) in SITES {

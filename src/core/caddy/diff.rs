@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::links::{dials, essence, weights};
 use super::{compare, service_of_route_id};
 
 /// One way in which an edge would change.
@@ -181,8 +182,7 @@ fn of_service(service: &str, before: Route<'_>, after: Route<'_>) -> Vec<EdgeCha
             .difference(&new_set)
             .map(|dial| EdgeChange::UpstreamRemoved { service: service.to_owned(), upstream: (*dial).clone() }),
     );
-    let is_else_same = before.server == after.server
-        && compare::same_value(&without_upstreams(before.json), &without_upstreams(after.json));
+    let is_else_same = before.server == after.server && essence(before.json) == essence(after.json);
     // Where addresses come or go, the weights of those that stay say nothing new: they are relative.
     if changes.is_empty()
         && let (Some(old), Some(new)) = (weights(before.json), weights(after.json))
@@ -326,36 +326,4 @@ fn same_entry(a: Option<&&Value>, b: Option<&&Value>) -> bool {
         (None, None) => true,
         _ => false,
     }
-}
-
-fn dials(route: &Value) -> Vec<String> {
-    let upstreams = route.pointer("/handle/0/upstreams").and_then(Value::as_array);
-    let dial = |upstream: &Value| Some(upstream.get("dial")?.as_str()?.to_owned());
-    upstreams.into_iter().flatten().filter_map(dial).collect()
-}
-
-/// The shares of a route's upstreams; none where they are not chosen by their weights.
-fn weights(route: &Value) -> Option<Vec<UpstreamWeight>> {
-    let dials = dials(route);
-    let policy = route.pointer("/handle/0/load_balancing/selection_policy")?;
-    let weights: Vec<u64> = match policy.get("policy")?.as_str()? {
-        "round_robin" => vec![1; dials.len()],
-        "weighted_round_robin" => policy.get("weights")?.as_array()?.iter().filter_map(Value::as_u64).collect(),
-        _ => return None,
-    };
-    let with_weight = |(upstream, weight)| UpstreamWeight { upstream, weight };
-    (weights.len() == dials.len()).then(|| dials.into_iter().zip(weights).map(with_weight).collect())
-}
-
-/// A route without what follows from its list of upstreams.
-fn without_upstreams(route: &Value) -> Value {
-    let mut route = route.clone();
-    if let Some(handler) = route.pointer_mut("/handle/0").and_then(Value::as_object_mut) {
-        handler.remove("upstreams");
-        if let Some(balancing) = handler.get_mut("load_balancing").and_then(Value::as_object_mut) {
-            balancing.remove("selection_policy");
-            balancing.remove("retries");
-        }
-    }
-    route
 }

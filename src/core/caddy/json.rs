@@ -9,11 +9,28 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use crate::core::inventory::UpstreamTls;
-use crate::core::model::{Email, Hostname, RequestPath};
+use crate::core::model::{Email, Hostname};
 
 #[derive(Serialize)]
 pub(super) struct Config<'e> {
     pub(super) apps: Apps<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) logging: Option<Logging>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Logging {
+    pub(super) logs: Logs,
+}
+
+#[derive(Serialize)]
+pub(super) struct Logs {
+    pub(super) default: Log,
+}
+
+#[derive(Serialize)]
+pub(super) struct Log {
+    pub(super) exclude: [&'static str; 1],
 }
 
 #[derive(Serialize)]
@@ -64,7 +81,11 @@ pub(super) struct Certificates<'e> {
 #[derive(Serialize)]
 pub(super) struct Server<'e> {
     pub(super) automatic_https: AutomaticHttps,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) errors: Option<ErrorRoutes<'e>>,
     pub(super) listen: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) protocols: Option<[&'static str; 1]>,
     pub(super) routes: Routes<'e>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tls_connection_policies: Option<[Empty; 1]>,
@@ -101,11 +122,51 @@ pub(super) struct Route<'e> {
     pub(super) terminal: bool,
 }
 
+impl<'e> Route<'e> {
+    /// A route that ends the way of what matches.
+    pub(super) fn of(matchers: Vec<Matcher<'e>>, handler: Handler<'e>) -> Self {
+        Self { id: None, handle: [handler], matchers, terminal: true }
+    }
+}
+
 #[derive(Serialize)]
-pub(super) struct Matcher<'e> {
+pub(super) struct ErrorRoutes<'e> {
+    pub(super) routes: Vec<Route<'e>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Matcher<'e> {
+    Host(HostMatcher<'e>),
+    Conditions(Conditions),
+}
+
+/// What else a route may ask of a request. Never `expression`: three of them in each of 1,000 services cost Caddy 3.8 CPU
+/// seconds and 1.6 GB at every load, where these cost 0.6 seconds and 0.2 GB (measured on 2.11).
+#[derive(Default, Serialize)]
+pub(super) struct Conditions {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) header: BTreeMap<&'static str, [&'static str; 1]>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) method: &'static [&'static str],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) not: Vec<Conditions>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) vars: BTreeMap<&'static str, &'static [&'static str]>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) vars_regexp: BTreeMap<&'static str, Pattern>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Pattern {
+    pub(super) pattern: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct HostMatcher<'e> {
     pub(super) host: Vec<&'e Hostname>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) not: Vec<Matcher<'e>>,
+    pub(super) not: Vec<HostMatcher<'e>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) path: Vec<String>,
 }
@@ -115,13 +176,70 @@ pub(super) struct Matcher<'e> {
 #[serde(untagged)]
 pub(super) enum Handler<'e> {
     Proxy(Box<ReverseProxy<'e>>),
+    Relay(Box<RelayProxy>),
+    Subroute(Box<Subroute<'e>>),
     Answer(StaticResponse),
+    Error(RaisedError),
+    Copy(CopyResponse),
+}
+
+#[derive(Serialize)]
+pub(super) struct Subroute<'e> {
+    pub(super) errors: ErrorRoutes<'e>,
+    pub(super) handler: &'static str,
+    pub(super) routes: Vec<Route<'e>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct RaisedError {
+    pub(super) error: &'static str,
+    pub(super) handler: &'static str,
+    pub(super) status_code: &'static str,
+}
+
+/// What happens with an answer of some statuses.
+#[derive(Serialize)]
+pub(super) struct ResponseRoute<'e> {
+    #[serde(rename = "match")]
+    pub(super) matcher: ResponseMatcher,
+    pub(super) routes: Vec<Route<'e>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ResponseMatcher {
+    pub(super) status_code: &'static [u16],
+}
+
+/// Passes an answer on as it came.
+#[derive(Serialize)]
+pub(super) struct CopyResponse {
+    pub(super) handler: &'static str,
+}
+
+/// A proxy of the relay: no checks, no retries.
+#[derive(Serialize)]
+pub(super) struct RelayProxy {
+    pub(super) handler: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) headers: Option<ProxyHeaders>,
+    pub(super) transport: Transport,
+    pub(super) upstreams: [Upstream; 1],
+}
+
+#[derive(Serialize)]
+pub(super) struct ProxyHeaders {
+    pub(super) request: RequestHeaders,
+}
+
+#[derive(Serialize)]
+pub(super) struct RequestHeaders {
+    pub(super) delete: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
 pub(super) struct StaticResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) body: Option<&'static str>,
+    pub(super) body: Option<String>,
     pub(super) handler: &'static str,
     pub(super) headers: BTreeMap<&'static str, [String; 1]>,
     pub(super) status_code: u16,
@@ -129,11 +247,14 @@ pub(super) struct StaticResponse {
 
 #[derive(Serialize)]
 pub(super) struct ReverseProxy<'e> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) handle_response: Vec<ResponseRoute<'e>>,
     pub(super) handler: &'static str,
-    pub(super) health_checks: HealthChecks<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) health_checks: Option<HealthChecks<'e>>,
     pub(super) load_balancing: LoadBalancing,
     pub(super) stream_close_delay: String,
-    pub(super) transport: Transport<'e>,
+    pub(super) transport: Transport,
     pub(super) upstreams: Vec<Upstream>,
 }
 
@@ -150,18 +271,14 @@ pub(super) struct Active<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expect_status: Option<u16>,
     pub(super) fails: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) headers: Option<HostHeader<'e>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) headers: BTreeMap<&'static str, [String; 1]>,
     pub(super) interval: String,
     pub(super) passes: u32,
     pub(super) timeout: String,
-    pub(super) uri: &'e RequestPath,
-}
-
-#[derive(Serialize)]
-pub(super) struct HostHeader<'e> {
-    #[serde(rename = "Host")]
-    pub(super) host: [&'e Hostname; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) upstream: Option<String>,
+    pub(super) uri: &'e str,
 }
 
 #[derive(Serialize)]
@@ -179,39 +296,51 @@ pub(super) struct LoadBalancing {
 
 #[derive(Serialize)]
 pub(super) struct RetryMatch {
-    pub(super) expression: &'static str,
     pub(super) method: &'static [&'static str],
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct SelectionPolicy {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fallback: Option<Box<SelectionPolicy>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) field: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
     pub(super) policy: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) weights: Vec<u16>,
 }
 
+impl SelectionPolicy {
+    /// A policy without settings.
+    pub(super) fn of(policy: &'static str) -> Self {
+        Self { policy, ..Self::default() }
+    }
+}
+
 #[derive(Serialize)]
-pub(super) struct Transport<'e> {
+pub(super) struct Transport {
     pub(super) dial_timeout: String,
     pub(super) protocol: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) response_header_timeout: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) tls: Option<TransportTls<'e>>,
+    pub(super) tls: Option<TransportTls>,
 }
 
 #[derive(Serialize)]
-pub(super) struct TransportTls<'e> {
+pub(super) struct TransportTls {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) insecure_skip_verify: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) server_name: Option<&'e Hostname>,
+    pub(super) server_name: Option<String>,
 }
 
-impl<'e> From<&'e UpstreamTls> for TransportTls<'e> {
-    fn from(tls: &'e UpstreamTls) -> Self {
+impl From<&UpstreamTls> for TransportTls {
+    fn from(tls: &UpstreamTls) -> Self {
         let UpstreamTls { server_name, verify } = tls;
-        Self { insecure_skip_verify: !verify, server_name: server_name.as_ref() }
+        Self { insecure_skip_verify: !verify, server_name: server_name.as_ref().map(ToString::to_string) }
     }
 }
 

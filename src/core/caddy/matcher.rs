@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::json::Matcher;
+use super::json::HostMatcher;
 use crate::core::inventory::Service;
 use crate::core::model::{Hostname, PathPrefix, ServiceName};
 use crate::core::routing::Effective;
@@ -46,7 +46,7 @@ impl Overlaps {
 
     /// The matcher sets of a service's route: one set for all hosts and paths, or, where others claim parts of them, one
     /// for each host and path with what is not its own left out.
-    pub(super) fn matchers<'e>(&'e self, service: &'e Service) -> Vec<Matcher<'e>> {
+    pub(super) fn matchers<'e>(&'e self, service: &'e Service) -> Vec<HostMatcher<'e>> {
         let pairs = || service.domains.iter().flat_map(|host| service.paths.iter().map(move |path| (host, path)));
         if pairs().all(|(host, path)| self.claimed_by_others(&service.name, host, path).is_empty()) {
             return vec![matcher(service.domains.iter().collect(), &service.paths)];
@@ -54,7 +54,7 @@ impl Overlaps {
         let exact_matcher = |(host, path): (&'e Hostname, &'e PathPrefix)| {
             let others = self.claimed_by_others(&service.name, host, path);
             let not = others.into_iter().map(|(path, hosts)| matcher(hosts, std::slice::from_ref(path))).collect();
-            Matcher { not, ..matcher(vec![host], std::slice::from_ref(path)) }
+            HostMatcher { not, ..matcher(vec![host], std::slice::from_ref(path)) }
         };
         pairs().map(exact_matcher).collect()
     }
@@ -128,12 +128,12 @@ impl Claims {
     }
 }
 
-fn matcher<'e>(host: Vec<&'e Hostname>, paths: &[PathPrefix]) -> Matcher<'e> {
+fn matcher<'e>(host: Vec<&'e Hostname>, paths: &[PathPrefix]) -> HostMatcher<'e> {
     // `/api*` would match `/apiary` too; Caddy needs both forms.
     let both = |path: &PathPrefix| [path.to_string(), format!("{path}/*")];
     let is_all = paths.iter().any(PathPrefix::is_root);
     let path = if is_all { Vec::new() } else { paths.iter().flat_map(both).collect() };
-    Matcher { host, not: Vec::new(), path }
+    HostMatcher { host, not: Vec::new(), path }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 use serde_json::Value;
 
-use super::json::{Apps, Automation, Certificates, Config, HttpApp, Issuer, Policy, TlsApp};
+use super::checks::Checking;
+use super::json::{Apps, Automation, Certificates, Config, HttpApp, Issuer, Log, Logging, Logs, Policy, TlsApp};
 use super::matcher::Overlaps;
-use super::server;
+use super::pool::Pool;
+use super::server::{self, Parts};
 use crate::core::inventory::{Edge, Tls};
 use crate::core::model::{Digest, EdgeName, Hostname, ServiceName};
 use crate::core::routing::Effective;
@@ -38,14 +40,22 @@ impl Rendered {
     }
 }
 
-/// Renders what one edge should run.
-pub fn render(effective: &Effective, edge: &Edge) -> Rendered {
+/// Renders what one edge should run, with the backends of `pool` among its upstreams though they get no traffic now.
+pub fn render(effective: &Effective, edge: &Edge, pool: &Pool) -> Rendered {
     let overlaps = Overlaps::of(effective);
     let (http_port, https_port) = server::scheme_ports(edge);
-    let http = HttpApp { http_port, https_port, servers: server::servers(effective, edge, &overlaps) };
-    let config = Config { apps: Apps { http, tls: tls_app(effective, edge) } };
+    let parts = Parts { effective, overlaps: &overlaps, checking: Checking::of(effective, edge), pool };
+    let http = HttpApp { http_port, https_port, servers: server::servers(parts, edge) };
+    let logging = parts.checking.is_relay().then(quiet_checks);
+    let config = Config { apps: Apps { http, tls: tls_app(effective, edge) }, logging };
     let bytes = written(&config);
     Rendered { edge: edge.name.clone(), digest: Digest::of(&bytes), bytes }
+}
+
+/// Caddy would log every check of a backend that is down or held back, twice a second for as long as it is; bascule logs
+/// and shows the changes.
+fn quiet_checks() -> Logging {
+    Logging { logs: Logs { default: Log { exclude: ["http.handlers.reverse_proxy.health_checker.active"] } } }
 }
 
 fn written(config: &Config<'_>) -> Vec<u8> {

@@ -1,36 +1,47 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::checks::Checking;
 use super::handler;
-use super::json::{AutomaticHttps, Empty, Handler, Matcher, Route, Routes, Server, StaticResponse};
+use super::json::{AutomaticHttps, Empty, Handler, HostMatcher, Matcher, Route, Routes, Server, StaticResponse};
 use super::matcher::Overlaps;
+use super::pool::Pool;
+use super::relay;
 use super::render::{all_domains, route_id};
 use crate::core::inventory::{Edge, Tls};
 use crate::core::model::{HTTP_PORT, HTTPS_PORT, Listener, Scheme};
 use crate::core::routing::{Effective, EffectiveService};
 
-/// The servers of an edge: one for its TLS listeners, one for its plain ones.
+/// What the routes of an edge are made of.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'e> {
+    pub(super) effective: &'e Effective,
+    pub(super) overlaps: &'e Overlaps,
+    pub(super) checking: Checking<'e>,
+    pub(super) pool: &'e Pool,
+}
+
+/// The servers of an edge: one for its TLS listeners, one for its plain ones, and the relay.
 ///
 /// They are two since Caddy decides on TLS by server: in a server with a connection policy, every listener speaks TLS
 /// except one on the configured HTTP port.
-pub(super) fn servers<'e>(
-    effective: &'e Effective,
-    edge: &Edge,
-    overlaps: &'e Overlaps,
-) -> BTreeMap<&'static str, Server<'e>> {
+pub(super) fn servers<'e>(parts: Parts<'e>, edge: &Edge) -> BTreeMap<&'static str, Server<'e>> {
     let (plain, secure) = split(edge);
     let mut servers = BTreeMap::new();
     if !secure.is_empty() {
         let tls_connection_policies = Some([Empty {}]);
-        let server = server(&secure, service_routes(effective, overlaps));
+        let server = server(&secure, service_routes(parts));
         servers.insert("bascule-https", Server { tls_connection_policies, ..server });
     }
     if !plain.is_empty() {
         let routes = match secure.first() {
-            Some(target) => redirect_routes(effective, target),
-            None => service_routes(effective, overlaps),
+            Some(target) => redirect_routes(parts.effective, target),
+            None => service_routes(parts),
         };
         servers.insert("bascule-http", server(&plain, routes));
+    }
+    if let Checking::Relay { relay, .. } = parts.checking {
+        servers.insert("bascule-relay", relay::server(relay));
     }
     servers
 }
@@ -54,17 +65,20 @@ fn split(edge: &Edge) -> (Vec<&Listener>, Vec<&Listener>) {
 fn server<'e>(listeners: &[&Listener], routes: Routes<'e>) -> Server<'e> {
     Server {
         automatic_https: AutomaticHttps { disable: true },
+        errors: None,
         listen: listeners.iter().map(|listener| listener.caddy_address()).collect(),
+        protocols: None,
         routes,
         tls_connection_policies: None,
     }
 }
 
-fn service_routes<'e>(effective: &'e Effective, overlaps: &'e Overlaps) -> Routes<'e> {
-    let route = |service: &'e Arc<EffectiveService>| Route {
+fn service_routes<'e>(parts: Parts<'e>) -> Routes<'e> {
+    let Parts { effective, overlaps, checking, pool } = parts;
+    let route = move |service: &'e Arc<EffectiveService>| Route {
         id: Some(route_id(&service.service.name)),
-        handle: [handler::handler(service)],
-        matchers: overlaps.matchers(&service.service),
+        handle: [handler::handler(service, &checking, pool)],
+        matchers: overlaps.matchers(&service.service).into_iter().map(Matcher::Host).collect(),
         terminal: true,
     };
     Routes(Box::new(move || Box::new(effective.services.values().map(route).chain([unknown_host_route()]))))
@@ -86,7 +100,7 @@ fn redirect_routes<'e>(effective: &'e Effective, target: &Listener) -> Routes<'e
         (!host.is_empty()).then(|| Route {
             id: None,
             handle: [Handler::Answer(response)],
-            matchers: vec![Matcher { host, not: Vec::new(), path: Vec::new() }],
+            matchers: vec![Matcher::Host(HostMatcher { host, not: Vec::new(), path: Vec::new() })],
             terminal: true,
         })
     };

@@ -16,6 +16,11 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Nothing.
+    pub const fn new() -> Self {
+        Self { generation: Generation(0), backends: BTreeMap::new() }
+    }
+
     /// What is believed of a backend.
     pub fn verdict(&self, backend: &BackendName) -> Verdict {
         self.backends.get(backend).map_or(Verdict::Unknown, |health| health.verdict)

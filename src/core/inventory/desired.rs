@@ -5,12 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod routing;
+
 use ipnet::IpNet;
 
+pub use self::routing::{Failback, Page, Policy, Routing, Tier, WhenAllDown};
 use super::doc::StatusRange;
 use crate::core::model::{
-    AdminAddress, BackendName, Digest, EdgeName, Email, Hostname, Listener, PathPrefix, Port, RequestPath, Revision,
-    ServiceName, SiteName, Tag,
+    AdminAddress, BackendName, DialAddress, Digest, EdgeName, Email, Hostname, Listener, PathPrefix, Port, RequestPath,
+    Revision, ServiceName, SiteName, Tag,
 };
 
 /// Everything an inventory declares at one revision. Every name that is referred to exists.
@@ -37,6 +40,8 @@ pub struct Site {
     pub description: Option<String>,
     /// Networks of the site.
     pub subnets: Vec<IpNet>,
+    /// True: its backends get no new request.
+    pub maintenance: bool,
     /// Free labels.
     pub tags: BTreeSet<Tag>,
 }
@@ -56,6 +61,8 @@ pub struct Service {
     pub probe: Probe,
     /// How backends are chosen.
     pub routing: Routing,
+    /// True: clients get the page.
+    pub maintenance: bool,
     /// How edges speak with backends.
     pub upstream: UpstreamProtocol,
     /// How long edges wait.
@@ -178,14 +185,6 @@ pub struct UpstreamTls {
     pub verify: bool,
 }
 
-/// How the backends of a service are chosen. One policy today; it is an enum so that the next ones do not compile until
-/// every place that decides has heard of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Routing {
-    /// All backends that are not down share the traffic by weight; when all are down, all are tried.
-    Spread,
-}
-
 /// How long edges wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
@@ -208,6 +207,17 @@ pub struct Edge {
     pub listen: Vec<Listener>,
     /// Where certificates come from.
     pub tls: Tls,
+    /// How it learns of verdicts between two pushes; none: every change of verdict is pushed.
+    pub relay: Option<Relay>,
+}
+
+/// The verdict relay of an edge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relay {
+    /// Where the edge reaches bascule's relay listener.
+    pub bascule: DialAddress,
+    /// Where the relay listens inside the edge's Caddy.
+    pub listen: Listener,
 }
 
 /// Where an edge's certificates come from.

@@ -3,13 +3,14 @@
 
 mod backend;
 mod edge;
+mod routing;
 mod service;
 mod site;
 
 pub use self::backend::{BackendDoc, StateDoc};
-pub use self::edge::{EdgeDoc, TlsDoc, TlsModeDoc};
+pub use self::edge::{EdgeDoc, RelayDoc, TlsDoc, TlsModeDoc};
+pub use self::routing::{FailbackDoc, PageDoc, PolicyDoc, RoutingDoc, Sticky, WhenAllDownDoc};
 pub use self::service::{
-    ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PolicyDoc, RoutingDoc, ServiceDoc, StatusRange, StickyDoc,
-    TimeoutsDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
+    ExpectDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StatusRange, TimeoutsDoc, UpstreamDoc, UpstreamProtocolDoc,
 };
 pub use self::site::SiteDoc;

@@ -5,16 +5,18 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::desired::{
-    Backend, BackendState, Desired, Edge, Origin, Probe, ProbeKind, Routing, Service, Site, Timeouts, Tls,
-    UpstreamProtocol, UpstreamTls,
+    Backend, BackendState, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay, Routing, Service,
+    Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
 };
 use super::doc::{
-    BackendDoc, EdgeDoc, HealthDoc, HealthTypeDoc, PolicyDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange,
-    TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
+    BackendDoc, EdgeDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc, RelayDoc, RoutingDoc, ServiceDoc,
+    SiteDoc, StateDoc, StatusRange, TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
 };
 use super::documents::Documents;
 use super::probe_target::ProbeTarget;
-use crate::core::model::{Hostname, PathPrefix, RequestPath, Revision, ServiceName, TimeSpan};
+use crate::core::model::{
+    AdminAddress, DialAddress, Hostname, Listener, PathPrefix, RequestPath, Revision, ServiceName, TimeSpan,
+};
 
 /// Time between two probes where the service names none.
 pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
@@ -24,6 +26,11 @@ const DEFAULT_RISE: u32 = 2;
 const DEFAULT_FALL: u32 = 3;
 const DEFAULT_DIAL: Duration = Duration::from_secs(1);
 const DEFAULT_STREAM_CLOSE: Duration = Duration::from_mins(5);
+/// A site that comes and goes takes its traffic back and forth no faster.
+const DEFAULT_PRIORITY_FAILBACK: Duration = Duration::from_secs(30);
+const DEFAULT_CONFIRM: Duration = Duration::from_secs(10);
+const DEFAULT_PAGE_STATUS: u16 = 503;
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Makes desired state of documents that no rule has found at fault.
 pub(super) fn resolve(documents: Documents, revision: Revision) -> Desired {
@@ -44,14 +51,25 @@ pub(super) fn resolve(documents: Documents, revision: Revision) -> Desired {
 }
 
 fn site_of(doc: SiteDoc) -> Site {
-    let SiteDoc { name, description, subnets, tags } = doc;
+    let SiteDoc { name, description, subnets, maintenance, tags } = doc;
     // `10.200.1.7/24` and `10.200.1.0/24` are one network.
     let subnets = subnets.iter().map(IpNet::trunc).collect();
-    Site { name, description, subnets, tags: tags.into_iter().collect() }
+    Site { name, description, subnets, maintenance, tags: tags.into_iter().collect() }
 }
 
 fn service_of(doc: ServiceDoc) -> Service {
-    let ServiceDoc { name, description, mut domains, mut paths, health, routing, upstream, timeouts, tags } = doc;
+    let ServiceDoc {
+        name,
+        description,
+        mut domains,
+        mut paths,
+        health,
+        routing,
+        upstream,
+        timeouts,
+        maintenance,
+        tags,
+    } = doc;
     let host = domains.iter().find(|domain| !domain.is_wildcard()).cloned();
     let upstream = upstream_of(upstream, host.as_ref());
     let probe = probe_of(health, host, &upstream);
@@ -68,19 +86,41 @@ fn service_of(doc: ServiceDoc) -> Service {
         response: timeouts.response.map(TimeSpan::get),
         stream_close: timeouts.stream_close.map_or(DEFAULT_STREAM_CLOSE, TimeSpan::get),
     };
-    let routing = routing_of(&routing.unwrap_or_default());
-    Service { name, description, domains, paths, probe, routing, upstream, timeouts, tags: tags.into_iter().collect() }
+    let routing = routing_of(routing.unwrap_or_default());
+    let tags = tags.into_iter().collect();
+    Service { name, description, domains, paths, probe, routing, maintenance, upstream, timeouts, tags }
 }
 
-/// Every other choice was refused by the rule `not-available`; a new one does not compile before it is decided on here.
-fn routing_of(doc: &RoutingDoc) -> Routing {
-    let RoutingDoc { policy, sites: _, failback: _, sticky: _, when_all_down } = doc;
-    match (policy, when_all_down) {
-        (
-            PolicyDoc::Spread | PolicyDoc::Priority | PolicyDoc::Single,
-            WhenAllDownDoc::ServeAll | WhenAllDownDoc::Page,
-        ) => Routing::Spread,
-    }
+fn routing_of(doc: RoutingDoc) -> Routing {
+    let RoutingDoc { policy, sites, tags, min_healthy, confirm, failback, sticky, when_all_down, page } = doc;
+    let tiers: Vec<Tier> = sites.into_iter().map(Tier::Site).chain(tags.into_iter().map(Tier::Tag)).collect();
+    let (policy, default_failback) = match policy {
+        PolicyDoc::Spread => (Policy::Spread, Failback::After(Duration::ZERO)),
+        PolicyDoc::Priority => {
+            let policy = Policy::Priority { tiers, min_healthy: min_healthy.unwrap_or(1) };
+            (policy, Failback::After(DEFAULT_PRIORITY_FAILBACK))
+        }
+        PolicyDoc::Single => {
+            let confirm = confirm.map_or(DEFAULT_CONFIRM, TimeSpan::get);
+            (Policy::Single { tiers, confirm }, Failback::Manual)
+        }
+    };
+    let failback = match failback {
+        Some(FailbackDoc { manual: Some(true), after: _ }) => Failback::Manual,
+        Some(FailbackDoc { after: Some(after), manual: _ }) => Failback::After(after.get()),
+        Some(FailbackDoc { after: None, manual: _ }) | None => default_failback,
+    };
+    let when_all_down = match when_all_down {
+        WhenAllDownDoc::ServeAll => WhenAllDown::ServeAll,
+        WhenAllDownDoc::Page => WhenAllDown::Page,
+    };
+    let PageDoc { status, retry_after, html } = page.unwrap_or_default();
+    let page = Page {
+        status: status.unwrap_or(DEFAULT_PAGE_STATUS),
+        retry_after: retry_after.map_or(DEFAULT_RETRY_AFTER, TimeSpan::get),
+        html,
+    };
+    Routing { policy, failback, sticky, when_all_down, page }
 }
 
 fn upstream_of(doc: Option<UpstreamDoc>, host: Option<&Hostname>) -> UpstreamProtocol {
@@ -135,12 +175,25 @@ fn backend_of(doc: BackendDoc, service_decl: &Service) -> Backend {
 }
 
 fn edge_of(doc: EdgeDoc) -> Option<Edge> {
-    let EdgeDoc { name, admin, mut listen, tls: TlsDoc { mode, email } } = doc;
+    let EdgeDoc { name, admin, mut listen, tls: TlsDoc { mode, email }, relay } = doc;
     let tls = match mode {
         TlsModeDoc::Acme => Tls::Acme { email: email? },
         TlsModeDoc::Internal => Tls::Internal,
         TlsModeDoc::Off => Tls::Off,
     };
     listen.sort();
-    Some(Edge { name, admin, listen, tls })
+    let relay = relay_of(relay, &admin);
+    Some(Edge { name, admin, listen, tls, relay })
+}
+
+/// On by default only where the addresses that go without saying are right: the edge's Caddy runs beside bascule. Where it
+/// does not, an edge whose relay reached nobody would learn of nothing between two pushes.
+fn relay_of(doc: Option<RelayDoc>, admin: &AdminAddress) -> Option<Relay> {
+    let is_wanted = match &doc {
+        Some(doc) => doc.enabled.unwrap_or(true),
+        None => admin.is_loopback(),
+    };
+    let RelayDoc { enabled: _, bascule, listen } = doc.unwrap_or_default();
+    let relay = |bascule, listen| Relay { bascule, listen };
+    is_wanted.then(|| relay(bascule.unwrap_or_else(DialAddress::bascule_relay), listen.unwrap_or_else(Listener::relay)))
 }

@@ -6,8 +6,8 @@ mod edges;
 mod health;
 mod names;
 mod references;
+mod routing;
 mod traffic;
-mod unavailable;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ const RULES: [Rule; 9] = [
     traffic::check,
     upstream::check,
     edges::check,
-    unavailable::check,
+    routing::check,
 ];
 
 /// Holds all documents against all rules.

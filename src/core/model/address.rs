@@ -1,7 +1,7 @@
 //! Where things listen and are reached.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,17 @@ impl AdminAddress {
         bare.then(|| Self::Tcp { host: host.to_owned(), port: url.port().unwrap_or(HTTP_PORT) })
     }
 
+    /// True for TCP on a loopback address: the Caddy behind it runs on this machine, in this network namespace.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Tcp { host, .. } => {
+                let addr = host.trim_matches(['[', ']']).parse::<IpAddr>();
+                host == "localhost" || addr.is_ok_and(|addr| addr.is_loopback())
+            }
+            Self::Unix(_) => false,
+        }
+    }
+
     /// The port, where the address has one.
     pub fn port(&self) -> Option<u16> {
         match self {
@@ -77,6 +88,67 @@ text_type!(
     expected: "an admin address such as `http://127.0.0.1:2019` or `unix//run/caddy/admin.sock`",
     pattern: r"^(http://[^\s{}/?#@]+/?|unix//[^\s{}]+)$",
     examples: ["http://127.0.0.1:2019", "unix//run/caddy/admin.sock"]
+);
+
+/// Where a program on the same machine or network is reached: `127.0.0.1:7501`, `bascule:7501`, or
+/// `unix//run/bascule/relay.sock`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DialAddress {
+    /// Host (a name or an IP address, IPv6 in brackets) and port.
+    Tcp {
+        /// Host as it stands in a URL.
+        host: String,
+        /// Port.
+        port: Port,
+    },
+    /// An absolute path.
+    Unix(PathBuf),
+}
+
+/// Where bascule answers relays unless it is told otherwise.
+pub const BASCULE_RELAY_PORT: Port = Port::new(7501).unwrap();
+/// Where the relay listens inside an edge's Caddy unless it is told otherwise: beside Caddy's admin API.
+const CADDY_RELAY_PORT: Port = Port::new(CADDY_ADMIN_PORT + 1).unwrap();
+
+impl DialAddress {
+    /// Where bascule answers relays by default.
+    pub fn bascule_relay() -> Self {
+        Self::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port: BASCULE_RELAY_PORT }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(path) = text.strip_prefix("unix/") {
+            let path = Path::new(path).to_owned();
+            let is_good = path.is_absolute() && path.file_name().is_some() && !has_braces_or_blanks(text);
+            return is_good.then_some(Self::Unix(path));
+        }
+        let (host, port) = text.rsplit_once(':')?;
+        let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(host) => host.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => {
+                host.parse::<super::Hostname>().is_ok_and(|name| !name.is_wildcard())
+                    || host.parse::<IpAddr>().is_ok_and(|addr| addr.is_ipv4())
+            }
+        };
+        is_host.then_some(Self::Tcp { host: host.to_owned(), port: parse_port(port)? })
+    }
+}
+
+impl fmt::Display for DialAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix/{}", path.display()),
+        }
+    }
+}
+
+text_type!(
+    DialAddress,
+    name: "DialAddress",
+    expected: "an address such as `127.0.0.1:7501` or `unix//run/bascule/relay.sock`",
+    pattern: r"^([^\s/:@{}*?#%\\]+:[1-9][0-9]{0,4}|\[[0-9a-fA-F:.]+\]:[1-9][0-9]{0,4}|unix//[^\s{}]+)$",
+    examples: ["127.0.0.1:7501", "unix//run/bascule/relay.sock"]
 );
 
 /// What a listener speaks.
@@ -125,6 +197,11 @@ impl Listener {
             None => Some(IpAddr::V4(host.parse().ok()?)),
         };
         Some(Self { scheme, host, port: parse_port(port)? })
+    }
+
+    /// Where the relay listens inside an edge's Caddy by default.
+    pub fn relay() -> Self {
+        Self { scheme: None, host: Some(Ipv4Addr::LOCALHOST.into()), port: CADDY_RELAY_PORT }
     }
 
     /// What this listener speaks on an edge that terminates TLS.

@@ -106,9 +106,11 @@ fn of_member(before: Option<&Member>, after: &Member) -> Vec<Detail> {
     let (name, upstream) = (backend.name.clone(), backend.upstream());
     let was_in = before.filter(|member| member.role.gets_traffic());
     match (was_in, after.role) {
-        (None, Role::Out(_)) => Vec::new(),
+        (None, Role::Out(_) | Role::Standby) => Vec::new(),
         (None, Role::InRotation | Role::LastResort) => vec![Detail::UpstreamAdded(name, upstream)],
-        (Some(_), Role::Out(why)) => vec![Detail::UpstreamRemoved(name, upstream, why.to_string())],
+        (Some(_), Role::Out(_) | Role::Standby) => {
+            vec![Detail::UpstreamRemoved(name, upstream, after.role.reason().unwrap_or_default())]
+        }
         (Some(member), role) => {
             let mut details = Vec::new();
             if member.backend.upstream() != upstream {

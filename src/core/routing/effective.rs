@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-use crate::core::health::{Observed, Verdict};
-use crate::core::inventory::{Backend, BackendState, Desired, Routing, Service};
-use crate::core::model::{BackendName, ServiceName};
+use super::policy::{self, Candidate};
+use super::{Action, Choice, Exclusion, Inputs, Member, Role};
+use crate::core::health::Verdict;
+use crate::core::inventory::{Backend, BackendState, Service, WhenAllDown};
+use crate::core::model::{BackendName, ServiceName, Timestamp};
 
 /// What should be served now: every service with every one of its backends and the part it plays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub struct EffectiveService {
     pub service: Arc<Service>,
     /// How well it is served.
     pub serving: Serving,
-    /// Its backends, by site and name, with their parts. The order is that of the rendered upstreams.
+    /// Its backends, by tier, site and name, with their parts. The order is that of the rendered upstreams.
     pub members: Vec<Member>,
+    /// What was chosen, where the policy chooses.
+    pub choice: Option<Choice>,
 }
 
 impl EffectiveService {
@@ -36,73 +39,21 @@ impl EffectiveService {
     }
 }
 
-/// One backend's part in its service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// The backend as declared.
-    pub backend: Arc<Backend>,
-    /// What is believed of it.
-    pub verdict: Verdict,
-    /// Whether it gets traffic, and why (not).
-    pub role: Role,
-}
-
-/// Whether a backend gets traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It does.
-    InRotation,
-    /// It is down and gets traffic all the same, since every other one is down too.
-    LastResort,
-    /// It does not.
-    Out(Exclusion),
-}
-
-impl Role {
-    /// True when requests are sent to the backend.
-    pub const fn gets_traffic(self) -> bool {
-        match self {
-            Self::InRotation | Self::LastResort => true,
-            Self::Out(_) => false,
-        }
-    }
-}
-
-/// Why a backend gets no traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exclusion {
-    /// Probes say that it is down.
-    Down,
-    /// Declared `state: drain`.
-    Drain,
-    /// Declared `state: disabled`.
-    Disabled,
-    /// Declared `weight: 0`.
-    WeightZero,
-}
-
-impl fmt::Display for Exclusion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Down => "down",
-            Self::Drain => "draining",
-            Self::Disabled => "disabled",
-            Self::WeightZero => "weight is 0",
-        })
-    }
-}
-
 /// How well a service is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Serving {
-    /// Every backend that may serve does.
+    /// Every backend that may serve does, or stands by.
     Full,
-    /// Some are down.
+    /// Some are down, or held back.
     Degraded,
     /// All are down; all are tried.
     LastResort,
+    /// All are down; clients get the page.
+    Page,
     /// None is declared to take traffic.
     Nothing,
+    /// Somebody works on it; clients get the page.
+    Maintenance,
 }
 
 impl Serving {
@@ -112,62 +63,118 @@ impl Serving {
             Self::Full => "full",
             Self::Degraded => "degraded",
             Self::LastResort => "all_down",
+            Self::Page => "page",
             Self::Nothing => "nothing",
+            Self::Maintenance => "maintenance",
         }
     }
 }
 
 impl Effective {
-    /// Merges what git says with what probes say.
-    pub fn merge(desired: &Desired, observed: &Observed) -> Self {
+    /// Merges what git says with what probes and operators say. The moment is that at which time alone would change the
+    /// outcome; none where it would not.
+    pub(super) fn merge(inputs: &Inputs<'_>) -> (Self, Option<Timestamp>) {
         let mut by_service: BTreeMap<&ServiceName, Vec<&Arc<Backend>>> = BTreeMap::new();
-        for backend in desired.backends.values() {
+        for backend in inputs.desired.backends.values() {
             by_service.entry(&backend.service).or_default().push(backend);
         }
-        let merge_service = |(name, service): (&ServiceName, &Arc<Service>)| {
+        let mut next_at = inputs.overrides.next_end(inputs.now);
+        let mut services = BTreeMap::new();
+        for (name, service) in &inputs.desired.services {
             let backends = by_service.remove(name).unwrap_or_default();
-            (name.clone(), Arc::new(merge_service(service, &backends, observed)))
-        };
-        Self { services: desired.services.iter().map(merge_service).collect() }
-    }
-}
-
-fn merge_service(service: &Arc<Service>, backends: &[&Arc<Backend>], observed: &Observed) -> EffectiveService {
-    let Routing::Spread = service.routing;
-    let judge = |backend: &&Arc<Backend>| {
-        let verdict = observed.verdict(&backend.name);
-        let role = match exclusion(backend, verdict) {
-            None => Role::InRotation,
-            Some(why) => Role::Out(why),
-        };
-        Member { backend: Arc::clone(backend), verdict, role }
-    };
-    let mut members: Vec<Member> = backends.iter().map(judge).collect();
-    members.sort_by(|a, b| (&a.backend.site, &a.backend.name).cmp(&(&b.backend.site, &b.backend.name)));
-
-    let up = members.iter().filter(|member| member.role == Role::InRotation).count();
-    let down = members.iter().filter(|member| member.role == Role::Out(Exclusion::Down)).count();
-    let serving = match (up, down) {
-        (0, 0) => Serving::Nothing,
-        (0, _) => Serving::LastResort,
-        (_, 0) => Serving::Full,
-        (_, _) => Serving::Degraded,
-    };
-    if serving == Serving::LastResort {
-        for member in members.iter_mut().filter(|member| member.role == Role::Out(Exclusion::Down)) {
-            member.role = Role::LastResort;
+            let (effective, at) = merge_service(inputs, service, &backends);
+            next_at = [next_at, at].into_iter().flatten().min();
+            services.insert(name.clone(), Arc::new(effective));
         }
+        (Self { services }, next_at)
     }
-    EffectiveService { service: Arc::clone(service), serving, members }
 }
 
-/// What a declaration rules out comes before what a probe says: a drained backend that is also down reads "draining".
-fn exclusion(backend: &Backend, verdict: Verdict) -> Option<Exclusion> {
-    match (backend.state, backend.weight, verdict) {
-        (BackendState::Disabled, _, _) => Some(Exclusion::Disabled),
-        (BackendState::Drain, _, _) => Some(Exclusion::Drain),
-        (BackendState::Active, 0, _) => Some(Exclusion::WeightZero),
-        (BackendState::Active, _, Verdict::Down) => Some(Exclusion::Down),
-        (BackendState::Active, _, Verdict::Up | Verdict::Unknown) => None,
+fn merge_service(
+    inputs: &Inputs<'_>,
+    service: &Arc<Service>,
+    backends: &[&Arc<Backend>],
+) -> (EffectiveService, Option<Timestamp>) {
+    let before = inputs.previous.and_then(|previous| previous.services.get(&service.name));
+    let remembered = || inputs.remembered.get(&service.name).cloned();
+    let choice = before.map_or_else(remembered, |before| before.choice.clone());
+    let mut members: Vec<Member> = backends.iter().map(|backend| judge(inputs, service, backend)).collect();
+    members.sort_by(|a, b| order(a).cmp(&order(b)));
+
+    let candidates: Vec<Candidate> = members
+        .iter()
+        .enumerate()
+        .filter(|(_, member)| !matches!(member.role, Role::Out(why) if why != Exclusion::Down))
+        .map(|(index, member)| Candidate {
+            index,
+            tier: member.tier,
+            is_down: member.role != Role::InRotation,
+            verdict: member.verdict,
+            since: inputs.observed.backends.get(&member.backend.name).and_then(|health| health.since),
+            is_forced: inputs.overrides.of(&member.backend, inputs.now).is_some_and(|it| it.action == Action::Up),
+            was_out: before
+                .and_then(|before| before.member(&member.backend.name))
+                .is_some_and(|member| matches!(member.role, Role::Out(Exclusion::Down | Exclusion::Recovering))),
+        })
+        .collect();
+    if service.maintenance || candidates.is_empty() {
+        let serving = if service.maintenance { Serving::Maintenance } else { Serving::Nothing };
+        return (EffectiveService { service: Arc::clone(service), serving, members, choice }, None);
     }
+    let asked = policy::Question { service, members: &members, candidates: &candidates, choice, now: inputs.now };
+    let policy::Answer { roles, choice, next_at } = policy::answer(&asked);
+    for (index, role) in roles {
+        members[index].role = role;
+    }
+    let serving = serving(service, &mut members);
+    (EffectiveService { service: Arc::clone(service), serving, members, choice }, next_at)
+}
+
+fn order(member: &Member) -> (usize, &crate::core::model::SiteName, &BackendName) {
+    (member.tier, &member.backend.site, &member.backend.name)
+}
+
+/// What speaks for and against one backend by itself.
+fn judge(inputs: &Inputs<'_>, service: &Service, backend: &Arc<Backend>) -> Member {
+    let verdict = inputs.observed.verdict(&backend.name);
+    let at_work = service.maintenance || inputs.desired.sites.get(&backend.site).is_some_and(|site| site.maintenance);
+    let action = inputs.overrides.of(backend, inputs.now).map(|it| it.action);
+    // What a declaration rules out comes before what an operator or a probe says: a drained backend that is also down
+    // reads "draining".
+    let role = match (backend.state, backend.weight) {
+        (BackendState::Disabled, _) => Role::Out(Exclusion::Disabled),
+        (BackendState::Drain, _) => Role::Out(Exclusion::Drain),
+        (BackendState::Active, 0) => Role::Out(Exclusion::WeightZero),
+        (BackendState::Active, _) if at_work => Role::Out(Exclusion::Maintenance),
+        (BackendState::Active, _) => match (action, verdict) {
+            (Some(action @ (Action::Drain | Action::Down)), _) => Role::Out(Exclusion::Overridden(action)),
+            (Some(Action::Up), _) | (None, Verdict::Up | Verdict::Unknown) => Role::InRotation,
+            (None, Verdict::Down) => Role::Out(Exclusion::Down),
+        },
+    };
+    Member { backend: Arc::clone(backend), verdict, tier: service.routing.policy.tier_of(backend), role }
+}
+
+/// How well the service is served by the roles given; with nothing left, what its policy says.
+fn serving(service: &Service, members: &mut [Member]) -> Serving {
+    let is_troubled = |member: &Member| match member.role {
+        Role::InRotation | Role::Standby => false,
+        Role::LastResort => true,
+        Role::Out(why) => !why.is_declared(),
+    };
+    if members.iter().any(|member| member.role == Role::LastResort) {
+        return Serving::LastResort;
+    }
+    if members.iter().any(|member| member.role == Role::InRotation) {
+        return if members.iter().any(is_troubled) { Serving::Degraded } else { Serving::Full };
+    }
+    if service.routing.when_all_down == WhenAllDown::Page {
+        return Serving::Page;
+    }
+    let mut serving = Serving::Nothing;
+    for member in members.iter_mut().filter(|member| member.role == Role::Out(Exclusion::Down)) {
+        member.role = Role::LastResort;
+        serving = Serving::LastResort;
+    }
+    serving
 }

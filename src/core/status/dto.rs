@@ -83,7 +83,7 @@ pub struct ServiceDto {
     pub domains: Vec<String>,
     /// Path prefixes.
     pub paths: Vec<String>,
-    /// `full`, `degraded`, `all_down` or `nothing`.
+    /// `full`, `degraded`, `all_down`, `page`, `nothing` or `maintenance`.
     pub serving: String,
     /// Its backends.
     pub backends: Vec<BackendDto>,
@@ -104,6 +104,9 @@ pub struct BackendDto {
     pub since: Option<Timestamp>,
     /// True when it gets traffic.
     pub in_rotation: bool,
+    /// Its tier, from 0.
+    #[serde(default)]
+    pub tier: usize,
     /// Why (not), where there is something to say.
     pub reason: Option<String>,
     /// Declared weight.
@@ -142,6 +145,9 @@ pub struct EdgeDto {
     pub rendered: Option<String>,
     /// What it was last seen to run.
     pub applied: Option<AppliedDto>,
+    /// Whether its verdict relay asks; none where it has no relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<RelayState>,
     /// Configurations sent since bascule started.
     pub pushes: u64,
     /// Times that it was found to run something nobody committed.
@@ -157,6 +163,16 @@ pub struct AppliedDto {
     pub revision: String,
     /// When it was confirmed last.
     pub at: Timestamp,
+}
+
+/// Whether an edge's verdict relay asks bascule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelayState {
+    /// It does: verdicts act within a check interval, without a push.
+    Asked,
+    /// It has not for a while: every change of verdict is pushed.
+    Silent,
 }
 
 /// How an edge stands.

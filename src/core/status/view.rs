@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RevisionDto, ServiceDto, SiteDto, StatusDto,
+    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RelayState, RevisionDto, ServiceDto, SiteDto,
+    StatusDto,
 };
 use crate::core::health::{BackendHealth, Observed, Outcome, Verdict};
 use crate::core::inventory::{Desired, Edge};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, SiteName, Timestamp};
-use crate::core::routing::{EffectiveService, Member, Plan, Role};
+use crate::core::routing::{EffectiveService, Member, Plan};
 
 /// Everything a view is made of.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +52,8 @@ pub struct EdgeReport {
     pub applied: Option<Applied>,
     /// What is wrong, and since when.
     pub fault: Option<(String, Timestamp)>,
+    /// Whether its relay asks; none where it has no relay.
+    pub relay: Option<RelayState>,
     /// Configurations sent.
     pub pushes: u64,
     /// Times that it ran something nobody committed.
@@ -119,7 +122,7 @@ fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
         }
     }
     for hold in inputs.plan.map_or(&[][..], |plan| &plan.holds) {
-        let crate::core::routing::Hold::AllDown { service, .. } = hold;
+        let service = hold.service();
         let backends = inputs.plan.and_then(|plan| plan.effective.services.get(service));
         let downs = backends.into_iter().flat_map(|service| &service.members);
         let since = downs.filter_map(|member| inputs.observed.backends.get(&member.backend.name)?.since).max();
@@ -170,7 +173,7 @@ fn service_dto(effective: &EffectiveService, observed: &Observed) -> ServiceDto 
 }
 
 fn backend_dto(member: &Member, observed: &Observed) -> BackendDto {
-    let Member { backend, verdict, role } = member;
+    let Member { backend, verdict, tier, role } = member;
     let unknown = BackendHealth::default();
     let health = observed.backends.get(&backend.name).unwrap_or(&unknown);
     let failure = |outcome: &Outcome| match outcome {
@@ -184,11 +187,8 @@ fn backend_dto(member: &Member, observed: &Observed) -> BackendDto {
         verdict: verdict.to_string(),
         since: health.since,
         in_rotation: role.gets_traffic(),
-        reason: match role {
-            Role::InRotation => None,
-            Role::LastResort => Some("all backends of the service are down".to_owned()),
-            Role::Out(why) => Some(why.to_string()),
-        },
+        tier: *tier,
+        reason: role.reason(),
         weight: backend.weight,
         passes: health.passes,
         fails: health.fails,
@@ -203,7 +203,7 @@ fn backend_dto(member: &Member, observed: &Observed) -> BackendDto {
 
 fn edge_dto(edge: &Edge, report: Option<&EdgeReport>) -> EdgeDto {
     let report = report.cloned().unwrap_or_default();
-    let EdgeReport { state, rendered, applied, fault: _, pushes, drifts } = report;
+    let EdgeReport { state, rendered, applied, fault: _, relay, pushes, drifts } = report;
     EdgeDto {
         name: edge.name.to_string(),
         admin: edge.admin.to_string(),
@@ -214,6 +214,7 @@ fn edge_dto(edge: &Edge, report: Option<&EdgeReport>) -> EdgeDto {
             revision: revision.to_string(),
             at,
         }),
+        relay,
         pushes,
         drifts,
     }

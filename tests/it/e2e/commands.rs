@@ -141,7 +141,7 @@ fn render_is_the_same_every_time_and_names_the_edges_there_are() {
 async fn plan_shows_what_apply_then_does() {
     let (caddy, port, folder) = (Caddy::start().await, ReservedPort::take(), started());
     let edge = format!(
-        "name: local\nadmin: {}\nlisten: [\"127.0.0.1:{}\"]\ntls: {{ mode: \"off\" }}\n",
+        "name: local\nadmin: {}\nlisten: [\"127.0.0.1:{}\"]\ntls: {{ mode: \"off\" }}\nrelay: {{ enabled: false }}\n",
         caddy.address(),
         port.get()
     );

@@ -18,10 +18,10 @@ impl Ran {
     }
 }
 
-/// The program, with an environment of its own.
+/// The program, with an environment of its own, and no claim on the usual port of relays.
 pub(super) fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bascule"));
-    command.current_dir(folder).env_clear().env("HOME", folder).stdin(Stdio::null());
+    command.current_dir(folder).env_clear().env("HOME", folder).env("BASCULE_RELAY", "off").stdin(Stdio::null());
     command
 }
 

@@ -135,7 +135,8 @@ async fn an_edge_with_its_own_authority_serves_https_and_redirects_plain_http() 
     let (plain, secure, admin) = (world.edge_port(), secure.get(), world.caddy.address());
     let edge = format!(
         "name: ovh\nadmin: {admin}\nlisten: [\"https://127.0.0.1:{secure}\", \"http://127.0.0.1:{plain}\"]\n\
-         tls: {{ mode: internal }}\n"
+         tls: {{ mode: internal }}\n{}",
+        world.relay_line()
     );
     world.write("edges/ovh.yaml", &edge);
     let id = world.commit_and_push("Speak TLS");

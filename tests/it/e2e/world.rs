@@ -23,6 +23,8 @@ pub(super) struct World {
     dir: TempDir,
     edge: ReservedPort,
     api: ReservedPort,
+    /// Where the controller answers the relay, and where the relay listens inside Caddy.
+    relay: [ReservedPort; 2],
     controller: Option<Child>,
     client: reqwest::Client,
 }
@@ -34,7 +36,8 @@ impl World {
         let dir = tempfile::tempdir().expect("a scratch folder");
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         let (edge, api) = (ReservedPort::take(), ReservedPort::take());
-        let world = Self { caddy, dir, edge, api, controller: None, client };
+        let relay = [ReservedPort::take(), ReservedPort::take()];
+        let world = Self { caddy, dir, edge, api, relay, controller: None, client };
         git(world.dir.path(), &["init", "--quiet", "--bare", "--initial-branch=main", "remote.git"]);
         git(world.dir.path(), &["clone", "--quiet", "remote.git", "work"]);
         git(&world.work(), &["checkout", "--quiet", "-B", "main"]);
@@ -47,7 +50,13 @@ impl World {
     pub(super) fn write_edge(&self, port: u16) {
         let admin = self.caddy.address();
         let text = format!("name: ovh\nadmin: {admin}\nlisten: [\"127.0.0.1:{port}\"]\ntls: {{ mode: \"off\" }}\n");
-        self.write("edges/ovh.yaml", &text);
+        self.write("edges/ovh.yaml", &format!("{text}{}", self.relay_line()));
+    }
+
+    /// The edge's `relay`, with ports of this world.
+    pub(super) fn relay_line(&self) -> String {
+        let [bascule, caddy] = self.relay.each_ref().map(ReservedPort::get);
+        format!("relay: {{ bascule: \"127.0.0.1:{bascule}\", listen: \"127.0.0.1:{caddy}\" }}\n")
     }
 
     pub(super) fn edge_port(&self) -> u16 {
@@ -133,6 +142,7 @@ impl World {
             .arg("--state")
             .arg(self.path("bascule.db"))
             .args(["--listen", &format!("127.0.0.1:{}", self.api.get())])
+            .args(["--relay", &format!("127.0.0.1:{}", self.relay[0].get())])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -147,6 +157,13 @@ impl World {
             child.kill().expect("bascule is killed");
             child.wait().expect("bascule has ended");
         }
+    }
+
+    /// Sends a signal to the controller, by its name.
+    pub(super) fn signal(&self, name: &str) {
+        let pid = self.controller.as_ref().expect("bascule runs").id();
+        let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill runs");
+        assert!(status.success());
     }
 
     /// SIGTERM; returns whether it ended with success.

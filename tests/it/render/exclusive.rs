@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bascule::core::caddy::render;
 use bascule::core::inventory::Desired;
-use bascule::core::routing::Effective;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -12,7 +10,7 @@ use serde_json::Value;
 
 use super::matchers::matching;
 use super::real_caddy::RealCaddy;
-use crate::support::inventory::{PLAIN_EDGE, Texts, desired, observed};
+use crate::support::inventory::{PLAIN_EDGE, Texts, desired, merge, observed, render};
 
 const DOMAINS: [&str; 7] = [
     "example.org",
@@ -96,7 +94,7 @@ fn inventory(services: &[Claims]) -> Desired {
 
 fn config(services: &[Claims]) -> Value {
     let desired = inventory(services);
-    let effective = Effective::merge(&desired, &observed(&desired, |_| bascule::core::health::Verdict::Up));
+    let effective = merge(&desired, &observed(&desired, |_| bascule::core::health::Verdict::Up));
     render(&effective, desired.edges.values().next().expect("an edge")).config()
 }
 

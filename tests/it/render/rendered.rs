@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use bascule::core::caddy::{Rendered, compare, render};
+use bascule::core::caddy::{Rendered, compare};
 use bascule::core::health::Verdict;
 use bascule::core::inventory::BackendState;
 use bascule::core::model::FileSet;
-use bascule::core::routing::Effective;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::real_caddy::RealCaddy;
-use crate::support::inventory::{PLAIN_EDGE, Texts, desired, desired_of, observed, set_state};
+use crate::support::inventory::{PLAIN_EDGE, Texts, desired, desired_of, merge, observed, render, set_state};
 
 /// An inventory with one edge, and the backends of it that are down.
 #[derive(Debug)]
@@ -24,6 +23,9 @@ struct Case {
 const SERVICE: &str = "name: www\ndomains: [www.acecinema.fr]\nhealth: {path: /health, interval: 5s, timeout: 1s}\n";
 const BACKENDS: &str = "{service: www, name: www-dijon-1, site: dijon, addr: 127.1.0.23, port: 8080}\n---\n\
                         {service: www, name: www-thory-1, site: thory, addr: 127.2.0.23, port: 8080}\n";
+/// An edge whose checks ask bascule.
+const RELAY_EDGE: &str = "name: ovh\nadmin: http://127.0.0.1:2019\nlisten: [':8080']\ntls: {mode: off}\n\
+                          relay: {bascule: unix//run/bascule/relay.sock}\n";
 const MINIMAL: Texts<'static> = Texts { edges: PLAIN_EDGE, services: SERVICE, backends: BACKENDS };
 
 const CASES: &[Case] = &[
@@ -99,6 +101,49 @@ const CASES: &[Case] = &[
         down: &[],
     },
     Case {
+        name: "tiers_with_a_page",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr]\n\
+                       health: {path: /health, interval: 2s, timeout: 1s, expect: {status: [204]}}\n\
+                       routing: {policy: priority, sites: [thory, dijon], sticky: cookie, when_all_down: page, \
+                       page: {retry_after: 2m, html: '<style>p {color: red}</style><p>{env.HOME'}}\n",
+            backends: "{service: www, name: www-dijon-1, site: dijon, addr: 127.1.0.23, port: 8080}\n---\n\
+                       {service: www, name: www-thory-1, site: thory, addr: 127.2.0.23, port: 8080, weight: 3}\n---\n\
+                       {service: www, name: www-thory-2, site: thory, addr: 127.2.0.24, port: 8080}\n",
+            edges: RELAY_EDGE,
+        },
+        down: &[],
+    },
+    Case {
+        name: "one_at_a_time",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr]\nhealth: {type: tcp}\n\
+                       routing: {policy: single, sites: [thory, dijon]}\n",
+            edges: RELAY_EDGE,
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
+        name: "relayed_without_a_question_of_caddys",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr]\nhealth: {type: tcp}\nrouting: {sticky: client_address}\n",
+            edges: RELAY_EDGE,
+            ..MINIMAL
+        },
+        down: &["www-thory-1"],
+    },
+    Case {
+        name: "at_work",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr]\nhealth: {type: tcp}\nmaintenance: true\n\
+                       routing: {sticky: 'header:X-Tenant'}\n",
+            edges: RELAY_EDGE,
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
         name: "ipv6",
         texts: Texts {
             edges: "name: ovh\nadmin: 'http://[::1]:2019'\nlisten: ['http://[::1]:8080']\ntls: {mode: off}\n",
@@ -113,7 +158,7 @@ const CASES: &[Case] = &[
 fn render_files(files: &FileSet, down: &[&str]) -> Rendered {
     let desired = desired_of(files);
     let verdict = |name: &str| if down.contains(&name) { Verdict::Down } else { Verdict::Up };
-    let effective = Effective::merge(&desired, &observed(&desired, verdict));
+    let effective = merge(&desired, &observed(&desired, verdict));
     render(&effective, desired.edges.values().next().expect("an edge"))
 }
 
@@ -126,7 +171,7 @@ fn nothing_in_service() -> Rendered {
     let mut desired = desired(MINIMAL);
     set_state(&mut desired, "www-dijon-1", BackendState::Drain);
     set_state(&mut desired, "www-thory-1", BackendState::Disabled);
-    let effective = Effective::merge(&desired, &observed(&desired, |_| Verdict::Up));
+    let effective = merge(&desired, &observed(&desired, |_| Verdict::Up));
     render(&effective, desired.edges.values().next().expect("an edge"))
 }
 
@@ -201,7 +246,7 @@ fn every_change_of_what_is_served_changes_the_digest() {
     assert_eq!(digests.len(), CASES.len());
     let desired = desired(MINIMAL);
     let edge = desired.edges.values().next().expect("an edge");
-    let by = |verdict| render(&Effective::merge(&desired, &observed(&desired, |_| verdict)), edge).digest;
+    let by = |verdict| render(&merge(&desired, &observed(&desired, |_| verdict)), edge).digest;
     // Unknown is served like up: a start of the controller is no reason to reload.
     assert_eq!(by(Verdict::Unknown), by(Verdict::Up));
     assert_ne!(by(Verdict::Down), by(Verdict::Up));

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bascule::core::health::{BackendHealth, Failure, LastSample, Outcome, Verdict};
 use bascule::core::inventory::{BackendState, Desired, load};
 use bascule::core::model::{BackendName, FileSet, Generation};
-use bascule::core::routing::plan;
 use bascule::store::{ApplyOutcome, RevisionOutcome, Served, StoreError, StoreFault};
 
 use super::sample::{Scratch, apply, at, files, health, name, rejected, render, reopen, revision, served, transition};
+use crate::support::inventory::plan;
 
 #[tokio::test]
 async fn revisions_come_back_with_their_files() {

@@ -145,6 +145,7 @@ pub(super) fn served(services: usize, backends_each: usize) -> Served {
         domains: vec![name(&format!("s{number}.example.org")), name("*.acecinema.fr")],
         paths: vec![name("/")],
         state: "full".to_owned(),
+        choice: (number.is_multiple_of(2)).then(|| name("site:dijon")),
     };
     let backend = |number: usize| ServedBackend {
         name: name(&format!("b{number:06}")),

@@ -18,6 +18,8 @@ pub enum Behaviour {
     Ok,
     /// This status, with the backend's name as body.
     Status(u16),
+    /// 503 to whoever asks `/health`, 200 to everybody else: what probes say is then all that is against it.
+    Unwell,
     /// Reads the request and never answers, until the behaviour changes.
     Hang,
     /// Reads the request and closes the connection without a byte.
@@ -131,17 +133,21 @@ impl HttpBackend {
 /// Serves one connection to its end. How it ends is the client's affair.
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>, mut behaviour: watch::Receiver<Behaviour>) {
     let mut bytes = Vec::new();
-    while let Ok(Some(path)) = read_request(&mut stream, &mut bytes).await {
+    while let Ok(Some((path, body))) = read_request(&mut stream, &mut bytes).await {
         shared.requests.fetch_add(1, Ordering::SeqCst);
+        let is_health = path == "/health";
         *shared.by_path.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default() += 1;
         let Ok(now) = behaviour.wait_for(|now| *now != Behaviour::Hang).await.map(|now| *now) else { return };
         let status = match now {
-            Behaviour::Ok => 200,
+            Behaviour::Unwell if is_health => 503,
+            Behaviour::Ok | Behaviour::Unwell => 200,
             Behaviour::Status(status) => status,
             Behaviour::Hang | Behaviour::Close => return,
         };
         let (name, length) = (&shared.name, shared.name.len());
-        let head = format!("HTTP/1.1 {status} Whatever\r\nContent-Type: text/plain\r\nX-Backend: {name}\r\n");
+        let head = format!(
+            "HTTP/1.1 {status} Whatever\r\nContent-Type: text/plain\r\nX-Backend: {name}\r\nX-Received: {body}\r\n"
+        );
         let answer = format!("{head}Content-Length: {length}\r\n\r\n{name}");
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
@@ -149,8 +155,8 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>, mut behaviour: watch:
     }
 }
 
-/// Reads one request with its body; gives its path, or none where the client has ended.
-async fn read_request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Option<String>> {
+/// Reads one request with its body; gives its path and the length of the body, or none where the client has ended.
+async fn read_request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Option<(String, usize)>> {
     let head_end = loop {
         if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             break at + 4;
@@ -169,7 +175,7 @@ async fn read_request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result
         }
     }
     bytes.drain(..head_end + length);
-    Ok(Some(head.split(' ').nth(1).unwrap_or_default().to_owned()))
+    Ok(Some((head.split(' ').nth(1).unwrap_or_default().to_owned(), length)))
 }
 
 mod tests {

@@ -4,16 +4,19 @@
 
 use std::sync::Arc;
 
+use bascule::core::caddy::{self, Pool, Rendered};
 use bascule::core::health::{BackendHealth, Observed, Verdict};
-use bascule::core::inventory::{BackendState, Desired, load};
+use bascule::core::inventory::{BackendState, Desired, Edge, load};
 use bascule::core::model::{FileSet, Generation, Revision};
+use bascule::core::routing::{self, Effective, Plan};
 
 /// Two sites, by network.
 const SITES: &str = "name: dijon\nsubnets: [127.1.0.0/16, 'fd00:1::/64']\n---\n\
                      name: thory\nsubnets: [127.2.0.0/16, 'fd00:2::/64']\n";
 
 /// An edge that needs no certificate.
-pub const PLAIN_EDGE: &str = "name: ovh\nadmin: http://127.0.0.1:2019\nlisten: [':8080']\ntls: {mode: off}\n";
+pub const PLAIN_EDGE: &str = "name: ovh\nadmin: http://127.0.0.1:2019\nlisten: [':8080']\ntls: {mode: off}\n\
+                              relay: {enabled: false}\n";
 
 /// The documents of each folder but `sites/`, several in a text.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +55,21 @@ pub fn observed(desired: &Desired, verdict: impl Fn(&str) -> Verdict) -> Observe
     let health = |verdict| BackendHealth { verdict, ..BackendHealth::default() };
     let backends = desired.backends.keys().map(|name| (name.clone(), health(verdict(name.as_str())))).collect();
     Observed { generation: Generation(7), backends }
+}
+
+/// A plan without operators and memory, at the first moment there is.
+pub fn plan(desired: &Desired, observed: &Observed, previous: Option<&Effective>) -> Plan {
+    routing::plan(&routing::Inputs { observed, previous, ..routing::Inputs::declared(desired) })
+}
+
+/// What such a plan would serve.
+pub fn merge(desired: &Desired, observed: &Observed) -> Effective {
+    plan(desired, observed, None).effective
+}
+
+/// Rendered with nothing that gets no traffic.
+pub fn render(effective: &Effective, edge: &Edge) -> Rendered {
+    caddy::render(effective, edge, &Pool::strict())
 }
 
 /// Changes a backend's state past the reader, which refuses a service that its owner took out as a whole.

@@ -33,8 +33,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli"]),
     // The demonstration makes a repository of its own.
     ("git2", &["src/git", "src/cli/demo/world.rs"]),
-    ("hyper", &["src/probe"]),
-    ("hyper_util", &["src/probe"]),
+    ("hyper", &["src/probe", "src/edge/relay.rs"]),
+    ("hyper_util", &["src/probe", "src/edge/relay.rs"]),
     ("notify", &["src/git"]),
     ("reqwest", &["src/edge", "src/cli"]),
     ("rusqlite", &["src/store"]),

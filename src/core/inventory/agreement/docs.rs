@@ -7,27 +7,35 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use crate::core::inventory::doc::{
-    BackendDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PolicyDoc, RoutingDoc, ServiceDoc, SiteDoc,
-    StateDoc, StatusRange, StickyDoc, TimeoutsDoc, TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc,
-    WhenAllDownDoc,
+    BackendDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc, RelayDoc, RoutingDoc,
+    ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc, UpstreamDoc,
+    UpstreamProtocolDoc, WhenAllDownDoc,
 };
-use crate::core::model::{Email, Hostname, Listener, PathPrefix, Port, RequestPath, TimeSpan};
+use crate::core::model::{DialAddress, Email, Hostname, Listener, PathPrefix, Port, RequestPath, TimeSpan};
 
 pub(super) fn site() -> impl Strategy<Value = SiteDoc> {
-    (name(), of(description()), some(subnet()), tags()).prop_map(|(name, description, subnets, tags)| SiteDoc {
-        name,
-        description,
-        subnets,
-        tags,
-    })
+    (name(), of(description()), some(subnet()), any::<bool>(), tags()).prop_map(
+        |(name, description, subnets, maintenance, tags)| SiteDoc { name, description, subnets, maintenance, tags },
+    )
 }
 
 pub(super) fn service() -> impl Strategy<Value = ServiceDoc> {
     let head = (name(), of(description()), some(hostname()), prop::collection::vec(path_prefix(), 0..3));
-    let body = (of(health()), of(routing()), of(upstream()), of(timeouts()), tags());
-    (head, body).prop_map(|((name, description, domains, paths), (health, routing, upstream, timeouts, tags))| {
-        ServiceDoc { name, description, domains, paths, health, routing, upstream, timeouts, tags }
-    })
+    let body = (of(health()), of(routing()), of(upstream()), of(timeouts()), any::<bool>(), tags());
+    (head, body).prop_map(
+        |((name, description, domains, paths), (health, routing, upstream, timeouts, maintenance, tags))| ServiceDoc {
+            name,
+            description,
+            domains,
+            paths,
+            health,
+            routing,
+            upstream,
+            timeouts,
+            maintenance,
+            tags,
+        },
+    )
 }
 
 pub(super) fn backend() -> impl Strategy<Value = BackendDoc> {
@@ -64,7 +72,22 @@ pub(super) fn edge() -> impl Strategy<Value = EdgeDoc> {
     let mode = prop::sample::select(&[TlsModeDoc::Acme, TlsModeDoc::Internal, TlsModeDoc::Off][..]);
     let tls = (mode, of(parsed::<Email>("[a-z.+]{1,8}@[a-z]{1,8}\\.example")))
         .prop_map(|(mode, email)| TlsDoc { mode, email });
-    (name(), admin, some(listen), tls).prop_map(|(name, admin, listen, tls)| EdgeDoc { name, admin, listen, tls })
+    let relay = (of(any::<bool>()), of(dial()), of(parsed("127\\.0\\.0\\.1:[1-9][0-9]{0,3}")))
+        .prop_map(|(enabled, bascule, listen)| RelayDoc { enabled, bascule, listen });
+    (name(), admin, some(listen), tls, of(relay)).prop_map(|(name, admin, listen, tls, relay)| EdgeDoc {
+        name,
+        admin,
+        listen,
+        tls,
+        relay,
+    })
+}
+
+fn dial() -> impl Strategy<Value = DialAddress> {
+    prop_oneof![
+        parsed("(127\\.0\\.0\\.1|bascule|\\[::1\\]):[1-9][0-9]{0,3}"),
+        parsed("unix//run/[a-z]{1,8}/[a-z]{1,8}\\.sock"),
+    ]
 }
 
 fn health() -> impl Strategy<Value = HealthDoc> {
@@ -86,15 +109,27 @@ fn health() -> impl Strategy<Value = HealthDoc> {
 
 fn routing() -> impl Strategy<Value = RoutingDoc> {
     let policy = prop::sample::select(&[PolicyDoc::Spread, PolicyDoc::Priority, PolicyDoc::Single][..]);
+    let tiers = (prop::collection::vec(name(), 0..3), tags());
     let failback = (of(span()), of(any::<bool>())).prop_map(|(after, manual)| FailbackDoc { after, manual });
+    let sticky = parsed::<Sticky>("cookie|client_address|header:[A-Za-z-]{1,8}");
     let when = prop::sample::select(&[WhenAllDownDoc::ServeAll, WhenAllDownDoc::Page][..]);
-    (policy, prop::collection::vec(name(), 0..3), of(failback), of(Just(StickyDoc::Cookie)), when).prop_map(
-        |(policy, sites, failback, sticky, when_all_down)| RoutingDoc {
+    let page = (of(200u16..=599), of(span()), of("[a-z<>{}]{0,20}")).prop_map(|(status, retry_after, html)| PageDoc {
+        status,
+        retry_after,
+        html,
+    });
+    let counts = (of(1u32..=1000), of(span()));
+    (policy, tiers, counts, of(failback), of(sticky), when, of(page)).prop_map(
+        |(policy, (sites, tags), (min_healthy, confirm), failback, sticky, when_all_down, page)| RoutingDoc {
             policy,
             sites,
+            tags,
+            min_healthy,
+            confirm,
             failback,
             sticky,
             when_all_down,
+            page,
         },
     )
 }

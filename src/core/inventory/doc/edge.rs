@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::core::model::{AdminAddress, EdgeName, Email, Listener};
+use crate::core::model::{AdminAddress, DialAddress, EdgeName, Email, Listener};
 
 /// An edge: a Caddy that serves the public, which bascule configures through Caddy's admin API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,26 @@ pub struct EdgeDoc {
     pub listen: Vec<Listener>,
     /// Certificates.
     pub tls: TlsDoc,
+    /// How the edge learns of verdicts between two pushes. Default: on, where `admin` is a loopback address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<RelayDoc>,
+}
+
+/// The verdict relay: a small server inside the edge's Caddy that asks bascule which backends should get traffic, and
+/// the backends themselves while bascule is away. Without it, every change of verdict is a push.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct RelayDoc {
+    /// False: no relay; every change of verdict is pushed. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Where the edge reaches bascule's relay listener (`bascule run --relay`). Default: `127.0.0.1:7501`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bascule: Option<DialAddress>,
+    /// Where the relay listens inside the edge's Caddy; nobody else should reach it. Default: `127.0.0.1:2020`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Listener>,
 }
 
 /// Where certificates come from.

@@ -1,7 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::core::model::{Hostname, PathPrefix, RequestPath, ServiceName, SiteName, Tag, TimeSpan, text_type};
+use super::routing::RoutingDoc;
+use crate::core::model::{Hostname, PathPrefix, RequestPath, ServiceName, Tag, TimeSpan, text_type};
 
 /// A service: a public endpoint that backends at one or more sites answer for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +35,9 @@ pub struct ServiceDoc {
     /// How long edges wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<TimeoutsDoc>,
+    /// True: clients get the page of `routing.page` while somebody works on the service. Its backends are still probed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maintenance: bool,
     /// Free labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
@@ -167,76 +171,6 @@ fn statuses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Sta
         text.parse().map_err(serde::de::Error::custom)
     };
     values.into_iter().map(parse).collect()
-}
-
-/// Which backends get the traffic of a service.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-pub struct RoutingDoc {
-    /// How backends are chosen. Default: spread.
-    #[serde(default)]
-    pub policy: PolicyDoc,
-    /// Sites in the order of preference, for `policy: priority`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sites: Vec<SiteName>,
-    /// When traffic returns to a preferred site that has recovered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failback: Option<FailbackDoc>,
-    /// What keeps a client at one backend.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sticky: Option<StickyDoc>,
-    /// What happens when no backend is up. Default: `serve_all`.
-    #[serde(default)]
-    pub when_all_down: WhenAllDownDoc,
-}
-
-/// How backends are chosen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum PolicyDoc {
-    /// All backends that are not down share the traffic by weight.
-    #[default]
-    Spread,
-    /// The first site in `sites` that has backends up gets all of it. Not available yet.
-    Priority,
-    /// Exactly one backend at a time. Not available yet.
-    Single,
-}
-
-/// When traffic returns. Not available yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-pub struct FailbackDoc {
-    /// Time that the preferred site must have been up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<TimeSpan>,
-    /// True: only when an operator says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manual: Option<bool>,
-}
-
-/// What keeps a client at one backend. Not available yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum StickyDoc {
-    /// A cookie that the edge sets.
-    Cookie,
-}
-
-/// What happens when no backend of a service is up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum WhenAllDownDoc {
-    /// All are tried: the probes may be wrong, and a wrong answer is better than none.
-    #[default]
-    ServeAll,
-    /// A maintenance page. Not available yet.
-    Page,
 }
 
 /// How edges speak with the backends of a service.

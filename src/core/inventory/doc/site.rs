@@ -18,6 +18,9 @@ pub struct SiteDoc {
     /// sites must not overlap.
     #[schemars(schema_with = "subnets_schema")]
     pub subnets: Vec<IpNet>,
+    /// True: no new request goes to the backends of this site while somebody works on it. They are still probed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maintenance: bool,
     /// Free labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,

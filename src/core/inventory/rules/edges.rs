@@ -6,7 +6,8 @@ use crate::core::inventory::doc::{EdgeDoc, TlsModeDoc};
 use crate::core::inventory::finding::{Declared, Finding};
 use crate::core::model::{AdminAddress, HTTP_PORT, HTTPS_PORT, Listener, Scheme};
 
-/// `admin-lockout`, `duplicate-admin`, `duplicate-listen`, `tls-email`, `tls-contradiction`, `acme-port`, `wildcard-acme`.
+/// `admin-lockout`, `duplicate-admin`, `duplicate-listen`, `tls-email`, `tls-contradiction`, `acme-port`, `wildcard-acme`,
+/// `relay-listen`.
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = duplicate_admins(view);
     for edge in &view.documents.edges {
@@ -15,6 +16,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
         findings.extend(tls_email(edge));
         findings.extend(tls_contradictions(edge));
         findings.extend(acme_port(edge));
+        findings.extend(relay_listen(edge));
     }
     findings.extend(wildcard_acme(view));
     findings
@@ -133,6 +135,29 @@ fn acme_port(edge: &Declared<EdgeDoc>) -> Option<Finding> {
     let message = "a certificate authority connects to port 80 or 443, and this edge listens on neither";
     let finding = Finding::warning("acme-port", edge.at("/listen"), message);
     Some(finding.hint("add `:443`, unless something in front of the edge forwards it here"))
+}
+
+/// Whoever reaches the relay can have it ask any address, so it listens where only the edge's own Caddy is; and not where
+/// something else does.
+fn relay_listen(edge: &Declared<EdgeDoc>) -> Option<Finding> {
+    let listen = edge.doc.relay.as_ref()?.listen.as_ref()?;
+    let refuse = |message: String| Finding::error("relay-listen", edge.at("/relay/listen"), message);
+    if listen.demands_tls() {
+        return Some(refuse("the relay speaks plain HTTP".to_owned()).hint("remove `https://`"));
+    }
+    if !listen.host().is_some_and(|host| host.is_loopback()) {
+        let message = format!("`{listen}` is open to other machines, and the relay is for the edge's own Caddy");
+        return Some(refuse(message).hint("write a loopback address: `127.0.0.1:2020`"));
+    }
+    let is_admin = edge.doc.admin.port() == Some(listen.port().get()) && edge.doc.admin.is_loopback();
+    let taken = edge.doc.listen.iter().position(|other| other.port() == listen.port());
+    let (what, at) = match taken {
+        _ if is_admin => ("the admin API", edge.at("/admin")),
+        Some(index) => ("the public", edge.at(format!("/listen/{index}"))),
+        None => return None,
+    };
+    let finding = refuse(format!("`{listen}` is taken on this edge")).hint("write another port");
+    Some(finding.related(at, format!("for {what}")))
 }
 
 /// A certificate for a wildcard is proved by a DNS record, which needs the keys of a DNS provider.

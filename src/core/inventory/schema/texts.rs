@@ -5,9 +5,11 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::explain::{FLAWS_MAX, Flaw, child, shortened};
-use crate::core::inventory::doc::StatusRange;
+use crate::core::inventory::doc::{StatusRange, Sticky};
 use crate::core::inventory::yaml::escape;
-use crate::core::model::{AdminAddress, Email, Hostname, Listener, PathPrefix, RequestPath, ServiceName, TimeSpan};
+use crate::core::model::{
+    AdminAddress, DialAddress, Email, Hostname, Listener, PathPrefix, RequestPath, ServiceName, TimeSpan,
+};
 
 /// What a schema's pattern stands for. A pattern cannot say everything that its type asks for; the type decides.
 pub(in crate::core::inventory) struct Text {
@@ -29,8 +31,19 @@ macro_rules! texts {
 }
 
 /// Every newtype with a pattern. All names share one.
-const NEWTYPES: [Text; 9] =
-    texts![ServiceName, Hostname, PathPrefix, RequestPath, Listener, AdminAddress, Email, TimeSpan, StatusRange];
+const NEWTYPES: [Text; 11] = texts![
+    ServiceName,
+    Hostname,
+    PathPrefix,
+    RequestPath,
+    Listener,
+    AdminAddress,
+    DialAddress,
+    Email,
+    TimeSpan,
+    StatusRange,
+    Sticky
+];
 
 /// Text whose type comes from elsewhere; the patterns stand in the document types.
 const OTHERS: [Text; 3] = [
@@ -113,9 +126,12 @@ fn visit(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Flaw>) {
     }
 }
 
+/// Text that may have braces: a description is shown to people and never rendered for Caddy; the braces of a page are
+/// escaped when it is.
+const MAY_HAVE_BRACES: [&str; 2] = ["/description", "/routing/page/html"];
+
 fn check_text(schema: &Value, text: &str, pointer: &str) -> Option<Flaw> {
-    // A description is for people: it is shown, and never rendered for Caddy.
-    if pointer != "/description" && has_placeholder(text) {
+    if !MAY_HAVE_BRACES.contains(&pointer) && has_placeholder(text) {
         let message = format!("`{}` has a Caddy placeholder", shortened(text));
         let hint = "write the value itself: placeholders in braces would let an inventory read the edge's environment and \
                     files";

@@ -1,0 +1,101 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::Action;
+use crate::core::health::Verdict;
+use crate::core::inventory::Backend;
+
+/// One backend's part in its service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The backend as declared.
+    pub backend: Arc<Backend>,
+    /// What is believed of it.
+    pub verdict: Verdict,
+    /// Its tier, from 0.
+    pub tier: usize,
+    /// Whether it gets traffic, and why (not).
+    pub role: Role,
+}
+
+/// Whether a backend gets traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It does.
+    InRotation,
+    /// It is down and gets traffic all the same, since every other one is down too.
+    LastResort,
+    /// It would: a tier before its own serves, or another backend of a service that has one at a time.
+    Standby,
+    /// It does not.
+    Out(Exclusion),
+}
+
+impl Role {
+    /// True when requests are sent to the backend now.
+    pub const fn gets_traffic(self) -> bool {
+        match self {
+            Self::InRotation | Self::LastResort => true,
+            Self::Standby | Self::Out(_) => false,
+        }
+    }
+
+    /// What there is to say of it; none for a backend that simply serves.
+    pub fn reason(self) -> Option<String> {
+        match self {
+            Self::InRotation => None,
+            Self::LastResort => Some("last resort: nothing else is up".to_owned()),
+            Self::Standby => Some("standby".to_owned()),
+            Self::Out(why) => Some(why.to_string()),
+        }
+    }
+}
+
+/// Why a backend gets no traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exclusion {
+    /// Probes say that it is down.
+    Down,
+    /// It was down, and has not been up again for long enough.
+    Recovering,
+    /// Its tier was left, and has not recovered for long enough, or waits for an operator.
+    HeldBack,
+    /// Its tier has fewer backends than it needs to serve.
+    TierTooSmall,
+    /// Declared `state: drain`.
+    Drain,
+    /// Declared `state: disabled`.
+    Disabled,
+    /// Declared `weight: 0`.
+    WeightZero,
+    /// Its site or service is declared `maintenance: true`.
+    Maintenance,
+    /// An operator says so.
+    Overridden(Action),
+}
+
+impl Exclusion {
+    /// True for what the inventory itself says: such a backend is never rendered.
+    pub const fn is_declared(self) -> bool {
+        match self {
+            Self::Drain | Self::Disabled | Self::WeightZero | Self::Maintenance => true,
+            Self::Down | Self::Recovering | Self::HeldBack | Self::TierTooSmall | Self::Overridden(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Exclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Down => f.write_str("down"),
+            Self::Recovering => f.write_str("recovering"),
+            Self::HeldBack => f.write_str("held back until failback"),
+            Self::TierTooSmall => f.write_str("too few up in its tier"),
+            Self::Drain => f.write_str("draining"),
+            Self::Disabled => f.write_str("disabled"),
+            Self::WeightZero => f.write_str("weight is 0"),
+            Self::Maintenance => f.write_str("maintenance"),
+            Self::Overridden(action) => write!(f, "override: {action}"),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The verdict relay: verdicts act without a push, and the edge goes on checking by itself while the controller is away.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+use super::client::Client;
+use super::talker::Talker;
+use super::world::{DOMAIN, PATIENCE, World, backend};
+use crate::support::http::{Behaviour, HttpBackend};
+use crate::support::wait::wait_for;
+
+/// Flips of verdicts in one run.
+const FLIPS: usize = 60;
+
+/// A backend is quiet when it has got no request for this long, of those that come every ten milliseconds.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Two backends that can be unwell, at one site each, and a third that talks.
+struct Service {
+    world: World,
+    dijon: HttpBackend,
+    thory: HttpBackend,
+    talker: Talker,
+}
+
+impl Service {
+    async fn start() -> Self {
+        let mut world = World::new().await;
+        let dijon = backend("api-dijon-1", 1, 1).await;
+        let thory = backend("api-thory-1", 2, 1).await;
+        let talker = Talker::start_on(Ipv4Addr::new(127, 0, 2, 2)).await;
+        let health = "health: { path: /health, interval: 100ms, timeout: 90ms, rise: 1, fall: 2 }";
+        world.write("services/api.yaml", &format!("name: api\ndomains: [{DOMAIN}]\n{health}\n"));
+        world.write_backend("api", &dijon);
+        world.write_backend("api", &thory);
+        world.write_backend_at("api", "api-thory-2", talker.address());
+        let id = world.commit_and_push("Declare a service");
+        world.start();
+        world.wait_for_revision(&id).await;
+        let service = Self { world, dijon, thory, talker };
+        for name in ["api-dijon-1", "api-thory-1", "api-thory-2"] {
+            service.wait_for_verdict(name, "up").await;
+        }
+        service.world.wait_for("the relay to ask", |status| relay(status) == Some("asked".to_owned())).await;
+        service
+    }
+
+    async fn wait_for_verdict(&self, name: &str, verdict: &str) {
+        let is_so = |status: &bascule::core::status::StatusDto| {
+            let mut backends = status.services.iter().flat_map(|service| &service.backends);
+            backends.any(|backend| backend.name == name && backend.verdict == verdict)
+        };
+        self.world.wait_for(&format!("{name} to be {verdict}"), is_so).await;
+    }
+
+    async fn pushes(&self) -> u64 {
+        self.world.status().await.expect("the controller answers").edges[0].pushes
+    }
+}
+
+fn relay(status: &bascule::core::status::StatusDto) -> Option<String> {
+    let relay = serde_json::to_value(status.edges.first()?.relay?).ok()?;
+    relay.as_str().map(str::to_owned)
+}
+
+/// Waits until a backend gets no request of clients any more.
+async fn wait_until_left_alone(backend: &HttpBackend) {
+    wait_for(&format!("{} to be left alone", backend.name()), PATIENCE, || async {
+        let before = backend.requests_to("/");
+        tokio::time::sleep(QUIET).await;
+        (backend.requests_to("/") == before).then_some(())
+    })
+    .await;
+}
+
+async fn wait_until_asked(backend: &HttpBackend) {
+    let before = backend.requests_to("/");
+    wait_for(&format!("{} to be asked again", backend.name()), PATIENCE, || async {
+        (backend.requests_to("/") > before + 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verdicts_flip_without_a_push_a_failure_or_a_lost_websocket() {
+    let service = Service::start().await;
+    let stream = TcpStream::connect(service.talker.address()).await.expect("the talker listens");
+    drop(stream);
+    // Through the edge until the talker has it: it is one of three.
+    let mut socket = loop {
+        let stream = TcpStream::connect(("127.0.0.1", service.world.edge_port())).await.expect("the edge listens");
+        let request = format!("ws://{DOMAIN}/socket").into_client_request().expect("a request");
+        if let Ok((socket, _)) = tokio_tungstenite::client_async(request, stream).await {
+            break socket;
+        }
+    };
+    let pushes = service.pushes().await;
+    let client = Client::start(service.world.edge_port());
+    for flip in 0..FLIPS / 2 {
+        let (one, name) = if flip % 2 == 0 { (&service.dijon, "api-dijon-1") } else { (&service.thory, "api-thory-1") };
+        one.behave(Behaviour::Unwell);
+        service.wait_for_verdict(name, "down").await;
+        if flip < 2 {
+            wait_until_left_alone(one).await;
+        }
+        one.behave(Behaviour::Ok);
+        service.wait_for_verdict(name, "up").await;
+        if flip < 2 {
+            wait_until_asked(one).await;
+        }
+    }
+    let seen = client.stop().await;
+    assert_eq!(seen.failures, Vec::<String>::new(), "of {} requests", seen.requests);
+    assert_eq!(seen.again, 0, "nothing closed a connection");
+    assert_eq!(service.pushes().await, pushes, "verdicts were pushed");
+    socket.send(Message::text("still here")).await.expect("the socket is open");
+    let answer = timeout(PATIENCE, socket.next()).await.expect("an echo in time");
+    assert_eq!(answer.expect("the socket is open").expect("a message"), Message::text("still here"));
+}
+
+/// Killed or stopped, in the middle of whatever it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_edge_checks_by_itself_while_the_controller_is_away_and_hands_back() {
+    let mut service = Service::start().await;
+    let pushes = service.pushes().await;
+    let client = Client::start(service.world.edge_port());
+    for fault in ["STOP", "KILL"] {
+        match fault {
+            "STOP" => service.world.signal("STOP"),
+            _ => service.world.kill(),
+        }
+        service.dijon.behave(Behaviour::Unwell);
+        wait_until_left_alone(&service.dijon).await;
+        service.dijon.behave(Behaviour::Ok);
+        wait_until_asked(&service.dijon).await;
+        // Back, and its verdicts act again, still without a push.
+        match fault {
+            "STOP" => service.world.signal("CONT"),
+            _ => service.world.start(),
+        }
+        service.wait_for_verdict("api-thory-1", "up").await;
+        service.thory.behave(Behaviour::Unwell);
+        service.wait_for_verdict("api-thory-1", "down").await;
+        wait_until_left_alone(&service.thory).await;
+        service.thory.behave(Behaviour::Ok);
+        service.wait_for_verdict("api-thory-1", "up").await;
+        wait_until_asked(&service.thory).await;
+    }
+    let seen = client.stop().await;
+    assert_eq!(seen.failures, Vec::<String>::new(), "of {} requests", seen.requests);
+    assert_eq!(service.pushes().await, 0, "after a restart nothing had to be pushed ({pushes} before)");
+}

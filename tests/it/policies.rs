@@ -1,0 +1,288 @@
+//! Histories of services under each policy: see `src/core/routing/policy.rs`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bascule::core::health::{BackendHealth, Observed, Verdict};
+use bascule::core::inventory::Desired;
+use bascule::core::model::{Generation, ServiceName, Timestamp};
+use bascule::core::routing::{self, Action, Choice, Effective, Exclusion, Inputs, Override, Overrides, Plan, Role};
+
+use crate::support::inventory::{PLAIN_EDGE, Texts, desired};
+
+/// A service with two backends at each of two sites, `d1`, `d2`, `t1` and `t2`, and what has been seen and planned of it.
+struct History {
+    desired: Desired,
+    health: BTreeMap<String, (Verdict, Timestamp)>,
+    overrides: Vec<Override>,
+    previous: Option<Effective>,
+    remembered: BTreeMap<ServiceName, Choice>,
+}
+
+const NAMES: [&str; 4] = ["d1", "d2", "t1", "t2"];
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_unix_millis(1_700_000_000_000 + second * 1000)
+}
+
+impl History {
+    fn of(routing: &str) -> Self {
+        let backend = |(number, name): (usize, &&str)| {
+            let (site, network) = if name.starts_with('d') { ("dijon", 1) } else { ("thory", 2) };
+            format!("{{service: www, name: {name}, site: {site}, addr: 127.{network}.0.{}, port: 80}}", number + 1)
+        };
+        let backends: Vec<_> = NAMES.iter().enumerate().map(backend).collect();
+        let service = format!("{{name: www, domains: [www.acecinema.fr], health: {{type: tcp}}, routing: {routing}}}");
+        let texts = Texts { edges: PLAIN_EDGE, services: &service, backends: &backends.join("\n---\n") };
+        Self {
+            desired: desired(texts),
+            health: BTreeMap::new(),
+            overrides: Vec::new(),
+            previous: None,
+            remembered: BTreeMap::new(),
+        }
+    }
+
+    /// Plans at a second with the verdicts of `d1 d2 t1 t2` by letter: `u`p, `d`own, `?`. Planning again changes nothing.
+    fn plan(&mut self, second: i64, letters: &str) -> Plan {
+        for (name, letter) in NAMES.iter().zip(letters.chars()) {
+            let verdict = match letter {
+                'u' => Verdict::Up,
+                'd' => Verdict::Down,
+                _ => Verdict::Unknown,
+            };
+            let known = self.health.entry((*name).to_owned()).or_insert((verdict, at(second)));
+            if known.0 != verdict {
+                *known = (verdict, at(second));
+            }
+        }
+        let health = |(name, (verdict, since)): (&String, &(Verdict, Timestamp))| {
+            let health = BackendHealth { verdict: *verdict, since: Some(*since), ..BackendHealth::default() };
+            (name.parse().expect("a name"), health)
+        };
+        let observed = Observed { generation: Generation(1), backends: self.health.iter().map(health).collect() };
+        let overrides = Overrides::in_force(self.overrides.clone(), at(second));
+        let inputs = Inputs {
+            desired: &self.desired,
+            observed: &observed,
+            overrides: &overrides,
+            previous: self.previous.as_ref(),
+            remembered: &self.remembered,
+            now: at(second),
+        };
+        let plan = routing::plan(&inputs);
+        let again = routing::plan(&Inputs { previous: Some(&plan.effective), ..inputs });
+        assert_eq!((&again.effective, again.changes.len()), (&plan.effective, 0), "a plan is stable at {second} s");
+        self.previous = Some(plan.effective.clone());
+        plan
+    }
+
+    /// The roles at a second, one letter each: `A` in rotation, `s`tandby, `d`own, `r`ecovering, `h`eld back, `f`ew in its
+    /// tier, `L`ast resort, `o`verridden.
+    fn roles(&mut self, second: i64, letters: &str) -> String {
+        let plan = self.plan(second, letters);
+        let service = plan.effective.services.values().next().expect("a service");
+        let role = |name: &&str| match service.member(&name.parse().expect("a name")).expect("a member").role {
+            Role::InRotation => 'A',
+            Role::Standby => 's',
+            Role::LastResort => 'L',
+            Role::Out(Exclusion::Down) => 'd',
+            Role::Out(Exclusion::Recovering) => 'r',
+            Role::Out(Exclusion::HeldBack) => 'h',
+            Role::Out(Exclusion::TierTooSmall) => 'f',
+            Role::Out(Exclusion::Overridden(_)) => 'o',
+            Role::Out(_) => '-',
+        };
+        NAMES.iter().map(role).collect()
+    }
+
+    /// Runs a history of (second, verdicts, roles).
+    #[track_caller]
+    fn check(&mut self, steps: &[(i64, &str, &str)]) {
+        for (second, letters, expected) in steps {
+            assert_eq!(self.roles(*second, letters), *expected, "at {second} s with {letters}");
+        }
+    }
+
+    /// Forgets what a restart forgets: all but the choices in the state file.
+    fn restart(&mut self) {
+        let chosen = |effective: &Effective| {
+            let choice = |(name, service): (&ServiceName, &std::sync::Arc<routing::EffectiveService>)| {
+                Some((name.clone(), service.choice.clone()?.to_string().parse().expect("a choice")))
+            };
+            effective.services.iter().filter_map(choice).collect()
+        };
+        self.remembered = self.previous.take().as_ref().map(chosen).unwrap_or_default();
+    }
+
+    fn decide(&mut self, target: &str, action: Action, second: i64, length: i64) {
+        self.overrides.push(Override {
+            target: target.parse().expect("a target"),
+            action,
+            reason: "disk swap".to_owned(),
+            set_at: at(second),
+            until: at(second + length),
+        });
+    }
+}
+
+#[test]
+fn priority_moves_at_once_and_returns_after_the_failback_time() {
+    let mut history = History::of("{policy: priority, sites: [dijon, thory], failback: {after: 30s}}");
+    history.check(&[
+        (0, "????", "AAss"),
+        (1, "uuuu", "AAss"),
+        (2, "duuu", "dAss"),
+        (3, "dduu", "ddAA"),
+        // Back, and held until it has been up for the time.
+        (10, "uduu", "hdAA"),
+        (39, "uduu", "hdAA"),
+        (40, "uduu", "Adss"),
+        // A break begins the time anew.
+        (50, "dduu", "ddAA"),
+        (60, "uduu", "hdAA"),
+        (70, "dduu", "ddAA"),
+        (80, "uuuu", "hhAA"),
+        (109, "uuuu", "hhAA"),
+        (110, "uuuu", "AAss"),
+    ]);
+}
+
+#[test]
+fn priority_does_not_wait_for_failback_where_the_next_tier_fails() {
+    let mut history = History::of("{policy: priority, sites: [dijon, thory], failback: {after: 1h}}");
+    history.check(&[(0, "uuuu", "AAss"), (1, "dduu", "ddAA"), (2, "uuuu", "hhAA"), (3, "uudd", "AAdd")]);
+    // With nothing left, all are tried, and what comes back first serves.
+    history.check(&[(4, "dddd", "LLLL"), (5, "dddu", "dddA"), (6, "uddu", "hddA")]);
+}
+
+#[test]
+fn priority_counts_what_a_tier_needs() {
+    let mut history = History::of("{policy: priority, sites: [dijon, thory], min_healthy: 2, failback: {after: 10s}}");
+    history.check(&[
+        (0, "uuuu", "AAss"),
+        (1, "uduu", "fdAA"),
+        // The second of two is what brings a tier back, so its time counts.
+        (5, "uuuu", "hhAA"),
+        (14, "uuuu", "hhAA"),
+        (15, "uuuu", "AAss"),
+        // No tier has enough: the first with any serves.
+        (20, "udud", "Adsd"),
+        (21, "ddud", "ddAd"),
+    ]);
+}
+
+#[test]
+fn priority_by_hand_waits_for_the_hand_and_survives_a_restart() {
+    let mut history = History::of("{policy: priority, sites: [dijon, thory], failback: {manual: true}}");
+    history.check(&[(0, "uuuu", "AAss"), (1, "dduu", "ddAA"), (2, "uuuu", "hhAA"), (86_400, "uuuu", "hhAA")]);
+    history.restart();
+    history.check(&[(86_401, "uuuu", "hhAA")]);
+    // The operator's word is that the choice is forgotten.
+    history.restart();
+    history.remembered.clear();
+    history.check(&[(86_402, "uuuu", "AAss")]);
+}
+
+#[test]
+fn a_restart_begins_no_failback_anew() {
+    let mut history = History::of("{policy: priority, sites: [dijon, thory], failback: {after: 30s}}");
+    history.check(&[(0, "uuuu", "AAss"), (1, "dduu", "ddAA"), (10, "uuuu", "hhAA")]);
+    history.restart();
+    history.check(&[(20, "uuuu", "hhAA"), (40, "uuuu", "AAss")]);
+}
+
+#[test]
+fn single_has_one_at_a_time() {
+    let mut history = History::of("{policy: single, sites: [dijon, thory], confirm: 10s}");
+    history.check(&[
+        (0, "????", "Asss"),
+        (1, "uuuu", "Asss"),
+        // Down, and not yet for long enough.
+        (2, "duuu", "Lsss"),
+        (11, "duuu", "Lsss"),
+        (12, "duuu", "dAss"),
+        // What recovered waits for the operator.
+        (20, "uuuu", "sAss"),
+        (9_000, "uuuu", "sAss"),
+        // Nobody is up: it stays.
+        (9_001, "dddd", "dLdd"),
+        (9_100, "dddd", "dLdd"),
+        (9_101, "ddd?", "dLds"),
+        (9_102, "dddu", "dddA"),
+    ]);
+    history.restart();
+    history.check(&[(9_200, "uuuu", "sssA")]);
+}
+
+#[test]
+fn single_returns_by_itself_where_it_may() {
+    let mut history = History::of("{policy: single, sites: [dijon, thory], confirm: 10s, failback: {after: 60s}}");
+    history.check(&[
+        (0, "uuuu", "Asss"),
+        (1, "dduu", "Ldss"),
+        (11, "dduu", "ddAs"),
+        (20, "uduu", "sdAs"),
+        (79, "uduu", "sdAs"),
+        (80, "uduu", "Adss"),
+    ]);
+}
+
+#[test]
+fn single_never_has_two() {
+    // Every pair of verdict patterns, a few seconds apart.
+    let patterns: Vec<String> = (0..81_usize)
+        .map(|number| (0..4).map(|digit| ['u', 'd', '?'][number / 3_usize.pow(digit) % 3]).collect())
+        .collect();
+    for first in &patterns {
+        for second in &patterns {
+            let mut history = History::of("{policy: single, confirm: 5s, failback: {after: 3s}}");
+            for (time, letters) in [(0, first), (2, second), (5, second), (8, first), (20, second)] {
+                let roles = history.roles(time, letters);
+                let serving = roles.chars().filter(|role| "AL".contains(*role)).count();
+                assert_eq!(serving, 1, "{first} {second} at {time} s: {roles}");
+            }
+        }
+    }
+}
+
+#[test]
+fn spread_holds_back_what_recovers_where_it_is_told_to() {
+    let mut history = History::of("{failback: {after: 10s}}");
+    history.check(&[
+        (0, "uuuu", "AAAA"),
+        (1, "duuu", "dAAA"),
+        (5, "uuuu", "rAAA"),
+        (14, "uuuu", "rAAA"),
+        (15, "uuuu", "AAAA"),
+        // Where nothing else is there, nothing is held.
+        (20, "dddd", "LLLL"),
+        (21, "uddd", "Addd"),
+    ]);
+    let mut at_once = History::of("{policy: spread}");
+    at_once.check(&[(0, "uuuu", "AAAA"), (1, "dddd", "LLLL"), (2, "uddd", "Addd"), (3, "uuud", "AAAd")]);
+}
+
+#[test]
+fn operators_come_before_probes_and_only_for_a_while() {
+    let mut history = History::of("{policy: priority, sites: [dijon, thory], failback: {after: 1ms}}");
+    history.check(&[(0, "uuuu", "AAss")]);
+    history.decide("site:dijon", Action::Drain, 1, 10);
+    history.check(&[(1, "uuuu", "ooAA")]);
+    history.decide("backend:d2", Action::Up, 2, 5);
+    history.check(&[(2, "uduu", "oAss"), (6, "uduu", "oAss"), (7, "uduu", "ooAA"), (11, "uduu", "Adss")]);
+    history.decide("backend:t1", Action::Down, 12, 100);
+    let plan = history.plan(12, "uduu");
+    assert_eq!(plan.next_at, Some(at(112)), "the plan tells when the override ends");
+}
+
+#[test]
+fn a_plan_tells_when_time_alone_will_change_it() {
+    let mut history = History::of("{policy: priority, sites: [dijon, thory], failback: {after: 30s}}");
+    assert_eq!(history.plan(0, "uuuu").next_at, None);
+    assert_eq!(history.plan(1, "dduu").next_at, None);
+    assert_eq!(history.plan(10, "uduu").next_at, Some(at(40)));
+    let mut single = History::of("{policy: single, confirm: 10s}");
+    single.plan(0, "uuuu");
+    assert_eq!(single.plan(3, "duuu").next_at, Some(at(3).plus(Duration::from_secs(10))));
+}

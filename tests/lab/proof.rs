@@ -1,0 +1,154 @@
+//! The measuring itself, held to a made-up experiment whose figures are known, and the judgement to planted faults.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::cuts::Cut;
+use super::experiment::Case;
+use super::judge::{Rule, judge, judge_by_weaker};
+use super::load::{Failure, Kind, Lost, Request, Seen, StreamKind};
+use super::measure::{Failed, Figures, Marks, Ms, Observed, Recovery};
+
+/// The cut of the made-up experiment, and its healing, in ms after its begin.
+const CUT: u64 = 10_000;
+const HEAL: u64 = 20_000;
+
+/// Figures of what was made up, one after the other; panics where one is not as it must be.
+pub(crate) fn figures_are_right() {
+    let mut made = Made::calm();
+    made.request(Kind::Get, 9_990, 1_000, None);
+    made.request(Kind::Post, 9_995, 1_000, Some(Failure::Status(504)));
+    made.request(Kind::Get, 10_500, 700, None);
+    made.request(Kind::Post, 10_900, 5, Some(Failure::Closed));
+    made.request(Kind::Get, 12_345, 5, Some(Failure::Late));
+    made.answer("dijon-1", 21_500);
+    made.answer("dijon-2", 21_700);
+    made.observed.posts = ["a", "b", "a"].map(str::to_owned).to_vec();
+    for (backend, at) in [("dijon-1", 11_000), ("thory-1", 11_000), ("thory-1", 9_000)] {
+        let lost = Lost { kind: StreamKind::WebSocket, backend: backend.to_owned(), at: made.at(at) };
+        made.observed.seen.lost.push(lost);
+    }
+    let figures = Figures::of(&made.observed);
+    assert_eq!(figures.get, Failed { in_flight: 0, first_second: 0, later: 1 });
+    assert_eq!(figures.post, Failed { in_flight: 1, first_second: 1, later: 0 });
+    assert_eq!((figures.stall, figures.stall_in_flight), (Ms(700), Ms(1_000)));
+    assert_eq!(figures.moved, Some(Ms(2_345)), "the last one that failed");
+    assert_eq!(
+        (figures.path, figures.back),
+        (Some(Ms(1_000)), Some(Ms(750))),
+        "from the way back to the last first answer"
+    );
+    assert_eq!((figures.twice, figures.lost_elsewhere), (1, 1));
+    assert_eq!(figures.p99, Ms(50));
+
+    let mut made = Made::calm();
+    made.request(Kind::Get, 19_500, 400, None);
+    let figures = Figures::of(&made.observed);
+    assert_eq!(figures.moved, None, "what is delayed up to the healing has not moved");
+    assert_eq!(figures.back, None, "nobody that was cut has answered");
+}
+
+/// Plants one fault after the other; panics where the judgement does not find it, or finds another.
+pub(crate) fn faults_are_found() {
+    check(Cut::Wan, |_| {}, &[]);
+    check(Cut::Wan, |made| made.request(Kind::Get, 12_000, 5, Some(Failure::Status(502))), &[Rule::NoFailedGet]);
+    check(Cut::Wan, |made| made.request(Kind::Post, 10_900, 5, Some(Failure::Status(502))), &[]);
+    check(Cut::Crash, |made| made.request(Kind::Post, 10_900, 5, Some(Failure::Status(502))), &[Rule::NoFailedPost]);
+    check(Cut::Wan, |made| made.request(Kind::Get, 12_000, 1_600, None), &[Rule::ShortStall]);
+    check(Cut::Wan, |made| made.request(Kind::Get, 12_000, 1_201, None), &[Rule::StallOfTheBestPeer]);
+    check(Cut::Hang, |made| made.request(Kind::Get, 12_000, 1_600, None), &[]);
+    check(Cut::Wan, |made| made.observed.posts.push("1".to_owned()), &[Rule::NothingTwice]);
+    let download = |made: &mut Made| {
+        let end = made.at(12_000);
+        made.observed.seen.requests.push(Request {
+            kind: Kind::Download,
+            begun: made.at(11_000),
+            ended: end,
+            failure: Some(Failure::Truncated),
+            backend: Some("thory-2".to_owned()),
+            resent: false,
+        });
+    };
+    check(Cut::Wan, download, &[Rule::StreamsElsewhere]);
+    check(
+        Cut::Wan,
+        |made| made.observed.seen.requests.retain(|it| it.backend.as_deref() != Some("dijon-2")),
+        &[Rule::Back],
+    );
+    check(Cut::Isolate, |_| {}, &[Rule::NothingTakenOut, Rule::CauseNamed]);
+
+    let mut made = Made::healed();
+    made.request(Kind::Get, 12_000, 5, Some(Failure::Closed));
+    made.observed.reloads = Some(1);
+    let is_lost = |made: &Made| !judge_by_weaker(Case::Cut(Cut::Wan), &Figures::of(&made.observed))[0].held;
+    assert!(!is_lost(&made), "a reload explains a closed connection");
+    made.observed.reloads = Some(0);
+    assert!(is_lost(&made), "nothing else explains it");
+}
+
+#[track_caller]
+fn check(cut: Cut, plant: impl FnOnce(&mut Made), expected: &[Rule]) {
+    let mut made = Made::healed();
+    plant(&mut made);
+    let findings = judge(Case::Cut(cut), &Figures::of(&made.observed), Some(Ms(1_200)));
+    let mut broken: Vec<_> = findings.iter().filter(|it| !it.held).map(|it| it.rule).collect();
+    // A stall beyond the limit is beyond the best peer, too.
+    broken.retain(|rule| expected.contains(rule) || *rule != Rule::StallOfTheBestPeer);
+    assert_eq!(broken, expected, "{findings:?}");
+}
+
+/// An experiment that never was.
+struct Made {
+    begin: Instant,
+    observed: Observed,
+}
+
+impl Made {
+    /// Nothing happens in it but good answers of thory before the cut.
+    fn calm() -> Self {
+        let begin = Instant::now();
+        let at = |ms| begin + Duration::from_millis(ms);
+        let path = BTreeMap::from([("dijon-1".to_owned(), at(20_500)), ("dijon-2".to_owned(), at(21_000))]);
+        let marks = Marks { calm: begin, begin: at(CUT), cut: at(CUT), heal: at(HEAL), path, end: at(HEAL + 10_000) };
+        let observed = Observed {
+            seen: Seen::default(),
+            marks,
+            victims: ["dijon-1", "dijon-2"].map(str::to_owned).to_vec(),
+            posts: vec!["1".to_owned()],
+            reloads: Some(0),
+            status: None,
+            recovery: Recovery::NotAsked,
+        };
+        let mut made = Self { begin, observed };
+        for number in 0..100 {
+            made.request(Kind::Get, number * 10, 50, None);
+        }
+        made
+    }
+
+    /// The cut backends come back in it at once.
+    fn healed() -> Self {
+        let mut made = Self::calm();
+        for backend in ["dijon-1", "dijon-2"] {
+            made.answer(backend, 21_100);
+        }
+        made
+    }
+
+    fn at(&self, ms: u64) -> Instant {
+        self.begin + Duration::from_millis(ms)
+    }
+
+    /// A request that begins at a moment and takes a time.
+    fn request(&mut self, kind: Kind, begun: u64, time: u64, failure: Option<Failure>) {
+        let (begun, ended) = (self.at(begun), self.at(begun + time));
+        let backend = failure.is_none().then(|| "thory-1".to_owned());
+        self.observed.seen.requests.push(Request { kind, begun, ended, failure, backend, resent: false });
+    }
+
+    /// A good answer of a backend.
+    fn answer(&mut self, backend: &str, begun: u64) {
+        self.request(Kind::Get, begun, 50, None);
+        self.observed.seen.requests.last_mut().expect("just pushed").backend = Some(backend.to_owned());
+    }
+}
