@@ -8,9 +8,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Clock, Pulse, SourceState, chain};
-use crate::core::health::{BackendHealth, Observed, Sample, Thresholds, Transition, Verdict, age, step};
+use crate::core::health::{
+    BackendHealth, Belief, Observed, Reach, Sample, Thresholds, Transition, Verdict, age, confirm, forgive, step,
+};
 use crate::core::inventory::{Backend, BackendState, Desired};
-use crate::core::model::{BackendName, Generation};
+use crate::core::model::{BackendName, Generation, Timestamp};
 use crate::probe::{ProbeSet, probe_set};
 use crate::store::Store;
 
@@ -62,18 +64,21 @@ struct Watched {
     health: BackendHealth,
 }
 
+#[derive(Default)]
 struct State {
     generation: Generation,
     watched: BTreeMap<BackendName, Watched>,
     /// Backends whose counters are newer than the state file.
     dirty: BTreeSet<BackendName>,
+    reach: Reach,
+    isolated_since: Option<Timestamp>,
 }
 
 impl Observer {
     /// Runs until shutdown. `remembered` is what the state file knows.
     pub async fn run(self, remembered: BTreeMap<BackendName, BackendHealth>, shutdown: CancellationToken) {
         let Self { settings, clock, store, mut source, mut samples, targets, observed, pulse } = self;
-        let mut state = State { generation: Generation::default(), watched: BTreeMap::new(), dirty: BTreeSet::new() };
+        let mut state = State::default();
         let mut remembered = Some(remembered);
         let mut refresh = interval(settings.refresh);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,7 +100,12 @@ impl Observer {
                 }
                 received = samples.recv_many(&mut batch, BATCH) => {
                     if received == 0 { break }
-                    batch.drain(..).filter_map(|sample| state.take(&sample)).collect()
+                    let mut transitions = Vec::new();
+                    batch.drain(..).for_each(|sample| state.take(&sample, &mut transitions));
+                    if state.has_noted_isolation() {
+                        state.publish(&observed);
+                    }
+                    transitions
                 }
                 _ = refresh.tick() => {
                     pulse.beat();
@@ -152,21 +162,56 @@ impl State {
             self.watched.insert(backend.name.clone(), watched);
         }
         self.dirty.retain(|name| self.watched.contains_key(name));
+        let probed = self.watched.values().filter(|watched| watched.backend.state != BackendState::Disabled);
+        self.reach.follow(probed.map(|watched| (&watched.backend.site, &watched.backend.name)));
+    }
+
+    /// Says when the prober begins or ceases to be cut off from every site; true when it is news.
+    fn has_noted_isolation(&mut self) -> bool {
+        let since = self.reach.isolated_since();
+        if since.is_some() == self.isolated_since.is_some() {
+            return false;
+        }
+        self.isolated_since = since;
+        if let Some(since) = since {
+            warn!(%since, "no site is within reach: this machine's own network is at fault; verdicts are frozen");
+        } else {
+            info!("sites are within reach again; verdicts count");
+        }
+        true
     }
 
     /// Takes one sample. A sample of a backend that is no longer probed is late and means nothing.
-    fn take(&mut self, sample: &Sample) -> Option<Transition> {
-        let Watched { backend, thresholds, health } = self.watched.get_mut(&sample.backend)?;
+    fn take(&mut self, sample: &Sample, transitions: &mut Vec<Transition>) {
+        let Some(Watched { backend, thresholds, health }) = self.watched.get_mut(&sample.backend) else { return };
         if backend.state == BackendState::Disabled {
-            return None;
+            return;
         }
         if !self.dirty.contains(&sample.backend) {
             self.dirty.insert(sample.backend.clone());
         }
-        if sample.outcome.tells_of_backend() {
+        let belief = self.reach.take(&backend.site, sample);
+        // What may be the prober's own fault does not count against a backend.
+        if sample.outcome.tells_of_backend() && belief != Belief::Held {
             health.availability.count(sample.at, sample.outcome.is_pass());
         }
-        step(health, sample, *thresholds)
+        let fall = if belief == Belief::Held { u32::MAX } else { thresholds.fall };
+        transitions.extend(step(health, sample, Thresholds { fall, ..*thresholds }));
+        match belief {
+            Belief::Sample | Belief::Held => {}
+            Belief::Confirms(held) => {
+                for name in held {
+                    let Some(watched) = self.watched.get_mut(&name) else { continue };
+                    transitions.extend(confirm(&mut watched.health, &name, sample.at, watched.thresholds));
+                }
+            }
+            Belief::Returns(unreached) => {
+                for name in unreached {
+                    let Some(watched) = self.watched.get_mut(&name) else { continue };
+                    forgive(&mut watched.health);
+                }
+            }
+        }
     }
 
     fn age(&mut self, clock: Clock) -> Vec<Transition> {
@@ -190,7 +235,8 @@ impl State {
     fn refresh(&self, observed: &watch::Sender<Arc<Observed>>) {
         let health = |(name, watched): (&BackendName, &Watched)| (name.clone(), watched.health.clone());
         let backends = self.watched.iter().map(health).collect();
-        observed.send_replace(Arc::new(Observed { generation: self.generation, backends }));
+        let (generation, isolated_since) = (self.generation, self.isolated_since);
+        observed.send_replace(Arc::new(Observed { generation, isolated_since, backends }));
     }
 
     async fn flush(&mut self, store: &Store) {
@@ -227,19 +273,15 @@ mod tests {
         loaded.desired.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
     }
 
-    fn state() -> State {
-        State { generation: Generation::default(), watched: BTreeMap::new(), dirty: BTreeSet::new() }
-    }
-
     /// Whether a verdict is still believed after the inventory changed, while the controller runs and over a restart.
     fn is_kept(before: &Desired, after: &Desired) -> [bool; 2] {
         let name: BackendName = "a".parse().expect("a name");
-        let mut running = state();
+        let mut running = State::default();
         running.follow(before, BTreeMap::new());
         running.watched.get_mut(&name).expect("it is declared").health.verdict = Verdict::Down;
         let stored = BTreeMap::from_iter(running.health(&name));
         running.follow(after, BTreeMap::new());
-        let mut restarted = state();
+        let mut restarted = State::default();
         restarted.follow(after, stored);
         [running, restarted].map(|state| state.watched[&name].health.verdict == Verdict::Down)
     }
@@ -262,7 +304,7 @@ mod tests {
 
     #[test]
     fn what_an_older_version_stored_is_not_believed() {
-        let (desired, mut state) = (desired("10.200.1.1", ""), state());
+        let (desired, mut state) = (desired("10.200.1.1", ""), State::default());
         let name: BackendName = "a".parse().expect("a name");
         let stored = BackendHealth { verdict: Verdict::Down, ..BackendHealth::default() };
         state.follow(&desired, BTreeMap::from([(name.clone(), stored)]));

@@ -2,10 +2,12 @@
 
 mod availability;
 mod observed;
+mod reach;
 mod sample;
 mod step;
 
 pub use self::availability::{Availability, Hour, HourCount};
 pub use self::observed::{BackendHealth, LastSample, Observed};
+pub use self::reach::{Belief, Reach};
 pub use self::sample::{Failure, Outcome, Sample, Vantage};
-pub use self::step::{Thresholds, Transition, Verdict, age, step};
+pub use self::step::{Thresholds, Transition, Verdict, age, confirm, forgive, step};

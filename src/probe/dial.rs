@@ -89,6 +89,7 @@ pub(super) fn failure_of(error: &io::Error) -> Failure {
             | Errno::PERM,
         ) => Failure::Prober(words(error)),
         Some(Errno::TIMEDOUT) => Failure::Timeout,
+        Some(Errno::CONNREFUSED | Errno::CONNRESET) => Failure::Refused(words(error)),
         Some(_) => Failure::Connect(words(error)),
         // Not the operating system's words but those of a layer above TCP: TLS that broke off, a body that ended early.
         None => Failure::Protocol(words(error)),
@@ -122,8 +123,8 @@ mod tests {
             (Errno::NOBUFS, "prober"),
             (Errno::ADDRNOTAVAIL, "prober"),
             (Errno::PERM, "prober"),
-            (Errno::CONNREFUSED, "connect"),
-            (Errno::CONNRESET, "connect"),
+            (Errno::CONNREFUSED, "refused"),
+            (Errno::CONNRESET, "refused"),
             (Errno::HOSTUNREACH, "connect"),
             (Errno::NETUNREACH, "connect"),
             (Errno::TIMEDOUT, "timeout"),
@@ -131,6 +132,7 @@ mod tests {
             let kind = match failure_of(&errno.into()) {
                 Failure::Prober(_) => "prober",
                 Failure::Connect(_) => "connect",
+                Failure::Refused(_) => "refused",
                 Failure::Timeout => "timeout",
                 other => panic!("{errno}: {other:?}"),
             };

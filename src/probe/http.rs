@@ -113,7 +113,7 @@ impl Answer {
 /// Sorts what hyper said after the head had come: whatever ended the connection, the answer broke off.
 fn broken_off(error: &hyper::Error) -> Failure {
     match unanswered(error).failure {
-        Failure::Connect(detail) => Failure::Protocol(format!("broke off: {detail}")),
+        Failure::Connect(detail) | Failure::Refused(detail) => Failure::Protocol(format!("broke off: {detail}")),
         failure => failure,
     }
 }

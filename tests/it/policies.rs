@@ -60,7 +60,11 @@ impl History {
             let health = BackendHealth { verdict: *verdict, since: Some(*since), ..BackendHealth::default() };
             (name.parse().expect("a name"), health)
         };
-        let observed = Observed { generation: Generation(1), backends: self.health.iter().map(health).collect() };
+        let observed = Observed {
+            generation: Generation(1),
+            isolated_since: None,
+            backends: self.health.iter().map(health).collect(),
+        };
         let overrides = Overrides::in_force(self.overrides.clone(), at(second));
         let inputs = Inputs {
             desired: &self.desired,

@@ -60,7 +60,7 @@ fn observed() -> Observed {
         ("www-dijon-1", health(Verdict::Up, 0, Outcome::Pass)),
     ];
     let backends = all.into_iter().map(|(name, health)| (name.parse().expect("a name"), health)).collect();
-    Observed { generation: Generation(41), backends }
+    Observed { generation: Generation(41), isolated_since: None, backends }
 }
 
 fn reports() -> BTreeMap<EdgeName, EdgeReport> {

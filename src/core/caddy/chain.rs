@@ -10,8 +10,9 @@ use super::json::{
 /// Methods that a proxy may send again by itself: safe by RFC 9110, section 9.2.1. PUT and DELETE are idempotent too, but
 /// they have bodies, and Caddy has no second copy of one.
 pub(super) const SAFE_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
-/// Answers that say of a backend that it is not the one to ask now (RFC 9110, section 15.6).
-const NOT_NOW: [u16; 3] = [502, 503, 504];
+/// Answers after which another backend is worth asking (RFC 9110, section 15.6): a fault of this one, or of what is behind
+/// it. HAProxy's `all-retryable-errors` has the same.
+const NOT_NOW: [u16; 4] = [500, 502, 503, 504];
 
 const ERROR_STATUS: &str = "{http.error.status_code}";
 const ERROR_MESSAGE: &str = "{http.error.message}";
@@ -38,7 +39,7 @@ fn may_go_on() -> Vec<Matcher<'static>> {
         vars_regexp: [(ERROR_MESSAGE, Pattern { pattern: "^dial " })].into(),
         ..Conditions::default()
     };
-    let safe = Conditions { vars: status(&["502", "504"]), ..safe() };
+    let safe = Conditions { vars: status(&["500", "502", "504"]), ..safe() };
     [unavailable, undialed, safe].map(Matcher::Conditions).into()
 }
 

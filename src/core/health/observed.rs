@@ -11,6 +11,9 @@ use crate::core::model::{BackendName, Digest, Generation, Timestamp};
 pub struct Observed {
     /// Which snapshot this is.
     pub generation: Generation,
+    /// Since when nothing at any site has been within reach; none while something is. Verdicts are frozen meanwhile: the
+    /// fault is more likely in the prober's own network than at every site.
+    pub isolated_since: Option<Timestamp>,
     /// Health by backend.
     pub backends: BTreeMap<BackendName, BackendHealth>,
 }
@@ -18,7 +21,7 @@ pub struct Observed {
 impl Observed {
     /// Nothing.
     pub const fn new() -> Self {
-        Self { generation: Generation(0), backends: BTreeMap::new() }
+        Self { generation: Generation(0), isolated_since: None, backends: BTreeMap::new() }
     }
 
     /// What is believed of a backend.

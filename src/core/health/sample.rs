@@ -57,8 +57,10 @@ impl Outcome {
 pub enum Failure {
     /// Nothing came within the probe's timeout.
     Timeout,
-    /// The connection was refused, reset or had no route; the operating system's words.
+    /// There is no way to the backend; the operating system's words.
     Connect(String),
+    /// The backend's machine refused or reset the connection; the operating system's words.
+    Refused(String),
     /// TLS could not be agreed on.
     Tls(String),
     /// An answer with a status that does not pass.
@@ -69,11 +71,21 @@ pub enum Failure {
     Prober(String),
 }
 
+impl Failure {
+    /// True where nothing at all came back: the fault may as well be in the network between, or in the prober's own.
+    pub const fn is_out_of_reach(&self) -> bool {
+        match self {
+            Self::Timeout | Self::Connect(_) => true,
+            Self::Refused(_) | Self::Tls(_) | Self::Status(_) | Self::Protocol(_) | Self::Prober(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout => f.write_str("timed out"),
-            Self::Connect(detail) => write!(f, "cannot connect: {detail}"),
+            Self::Connect(detail) | Self::Refused(detail) => write!(f, "cannot connect: {detail}"),
             Self::Tls(detail) => write!(f, "TLS failed: {detail}"),
             Self::Status(status) => write!(f, "answered {status}"),
             Self::Protocol(detail) => write!(f, "bad answer: {detail}"),

@@ -108,6 +108,26 @@ pub fn step(health: &mut BackendHealth, sample: &Sample, thresholds: Thresholds)
     turn(health, &sample.backend, sample.at, to, reason)
 }
 
+/// Takes a backend down whose failures were held until something else was reached.
+pub fn confirm(
+    health: &mut BackendHealth,
+    backend: &BackendName,
+    at: Timestamp,
+    thresholds: Thresholds,
+) -> Option<Transition> {
+    let Some(LastSample { outcome: Outcome::Fail(failure), .. }) = &health.last else { return None };
+    let reason = failure.to_string();
+    if health.fails < thresholds.fall {
+        return None;
+    }
+    turn(health, backend, at, Verdict::Down, reason)
+}
+
+/// Takes back failures that were no fault of the backend.
+pub fn forgive(health: &mut BackendHealth) {
+    health.fails = 0;
+}
+
 /// Forgets a verdict that is too old to be believed.
 pub fn age(
     health: &mut BackendHealth,

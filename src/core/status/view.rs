@@ -121,6 +121,10 @@ fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
             faults.push(fault(format!("edge {name}"), message.clone(), *since, &[]));
         }
     }
+    if let Some(since) = inputs.observed.isolated_since {
+        let message = "no site is within reach: this machine's own network is at fault; verdicts are frozen".to_owned();
+        faults.push(fault("prober".to_owned(), message, since, &[]));
+    }
     for hold in inputs.plan.map_or(&[][..], |plan| &plan.holds) {
         let service = hold.service();
         let backends = inputs.plan.and_then(|plan| plan.effective.services.get(service));

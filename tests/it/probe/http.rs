@@ -62,13 +62,13 @@ async fn the_request_is_as_declared() {
 async fn nobody_listens() {
     let refusing = Refusing::new();
     let outcome = outcome_of(target(refusing.address, http())).await;
-    assert!(matches!(&outcome, Outcome::Fail(Failure::Connect(why)) if why.contains("refused")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Fail(Failure::Refused(why)) if why.contains("refused")), "{outcome:?}");
 }
 
 #[tokio::test]
 async fn broken_answers_are_told_apart() {
     for (what, acts, is_expected) in [
-        ("reset at once", vec![Act::Reset], (|it| matches!(it, Failure::Connect(_))) as fn(&Failure) -> bool),
+        ("reset at once", vec![Act::Reset], (|it| matches!(it, Failure::Refused(_))) as fn(&Failure) -> bool),
         ("closed at once", vec![Act::Close], |it| matches!(it, Failure::Protocol(_))),
         ("closed in the head", vec![send("HTTP/1.1 200 OK\r\ncont"), Act::Close], |it| {
             matches!(it, Failure::Protocol(_))

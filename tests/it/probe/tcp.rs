@@ -22,7 +22,7 @@ async fn an_open_port_passes_and_leaves_no_trace() {
 async fn a_closed_port_fails() {
     let refusing = Refusing::new();
     let outcome = outcome_of(target(refusing.address, ProbeKind::Tcp)).await;
-    assert!(matches!(&outcome, Outcome::Fail(Failure::Connect(why)) if why.contains("refused")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Fail(Failure::Refused(why)) if why.contains("refused")), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,196 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Outcome, Sample};
+use crate::core::model::{BackendName, SiteName, Timestamp};
+
+/// Tells failures of backends from a failure of the prober's own network.
+///
+/// When a site is lost, the others still answer. When nothing answers any more at any site, the fault is most likely here,
+/// and every verdict would be wrong. So a backend that cannot be reached is believed to be down only once something else,
+/// anywhere, has been reached since it could not be.
+#[derive(Debug, Default)]
+pub struct Reach {
+    /// When each site with probed backends was last sampled.
+    sites: BTreeMap<SiteName, Option<Timestamp>>,
+    /// When anything was last reached.
+    reached_at: Option<Timestamp>,
+    /// Since when each backend has been out of reach.
+    unreached_since: BTreeMap<BackendName, Timestamp>,
+    /// Backends that would be down by now if they were believed to be.
+    held: BTreeSet<BackendName>,
+    isolated_since: Option<Timestamp>,
+}
+
+/// What came of a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Belief {
+    /// It counts as it is.
+    Sample,
+    /// It is counted, and takes nobody down for now.
+    Held,
+    /// It counts, and so do the failures of these, which have been held.
+    Confirms(BTreeSet<BackendName>),
+    /// The prober's network is back: it counts, and the failures of these mean nothing.
+    Returns(BTreeSet<BackendName>),
+}
+
+impl Reach {
+    /// Follows the sites and backends that are probed.
+    pub fn follow<'a>(&mut self, probed: impl Iterator<Item = (&'a SiteName, &'a BackendName)> + Clone) {
+        let before = std::mem::take(&mut self.sites);
+        let site = |(site, _): (&SiteName, _)| (site.clone(), before.get(site).copied().flatten());
+        self.sites = probed.clone().map(site).collect();
+        let backends: BTreeSet<&BackendName> = probed.map(|(_, backend)| backend).collect();
+        self.unreached_since.retain(|backend, _| backends.contains(backend));
+        self.held.retain(|backend| backends.contains(backend));
+    }
+
+    /// Takes a sample of a backend at a site.
+    pub fn take(&mut self, site: &SiteName, sample: &Sample) -> Belief {
+        if !sample.outcome.tells_of_backend() {
+            return Belief::Sample;
+        }
+        let Sample { backend, at, .. } = sample;
+        if let Some(newest) = self.sites.get_mut(site) {
+            *newest = (*newest).max(Some(*at));
+        }
+        if is_out_of_reach(&sample.outcome) {
+            let since = *self.unreached_since.entry(backend.clone()).or_insert(*at);
+            if self.sites.len() < 2 || self.reached_at >= Some(since) {
+                return Belief::Sample;
+            }
+            self.held.insert(backend.clone());
+            // Nobody has been reached since, and everybody has been tried.
+            if self.isolated_since.is_none() && self.sites.values().all(|newest| *newest >= Some(since)) {
+                self.isolated_since = Some(since);
+            }
+            return Belief::Held;
+        }
+        self.reached_at = self.reached_at.max(Some(*at));
+        self.unreached_since.remove(backend);
+        let mut held = std::mem::take(&mut self.held);
+        held.remove(backend);
+        if self.isolated_since.take().is_some() {
+            return Belief::Returns(std::mem::take(&mut self.unreached_since).into_keys().collect());
+        }
+        if held.is_empty() { Belief::Sample } else { Belief::Confirms(held) }
+    }
+
+    /// Since when nothing at any site has been within reach; none while something is.
+    pub fn isolated_since(&self) -> Option<Timestamp> {
+        self.isolated_since
+    }
+}
+
+/// True where nothing at all came back. A refused connection or a wrong answer came from somebody.
+fn is_out_of_reach(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Pass => false,
+        Outcome::Fail(failure) => failure.is_out_of_reach(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::core::health::{Failure, Vantage};
+
+    struct Sites(Reach);
+
+    impl Sites {
+        /// Backends `d1` and `d2` at dijon, `t1` at thory.
+        fn new() -> Self {
+            let mut reach = Reach::default();
+            let names = [("dijon", "d1"), ("dijon", "d2"), ("thory", "t1")];
+            let parsed: Vec<(SiteName, BackendName)> = names
+                .iter()
+                .map(|(site, name)| (site.parse().expect("a name"), name.parse().expect("a name")))
+                .collect();
+            reach.follow(parsed.iter().map(|(site, backend)| (site, backend)));
+            Self(reach)
+        }
+
+        fn take(&mut self, second: i64, name: &str, outcome: Outcome) -> Belief {
+            let site = if name.starts_with('d') { "dijon" } else { "thory" };
+            let sample = Sample {
+                backend: name.parse().expect("a name"),
+                vantage: Vantage::Controller,
+                at: at(second),
+                latency: Duration::ZERO,
+                outcome,
+            };
+            self.0.take(&site.parse().expect("a name"), &sample)
+        }
+
+        fn lost(&mut self, second: i64, name: &str) -> Belief {
+            self.take(second, name, Outcome::Fail(Failure::Timeout))
+        }
+
+        fn reached(&mut self, second: i64, name: &str) -> Belief {
+            self.take(second, name, Outcome::Pass)
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_unix_millis(second * 1000)
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<BackendName> {
+        names.iter().map(|name| name.parse().expect("a name")).collect()
+    }
+
+    #[test]
+    fn a_lost_site_is_believed_as_the_other_is_reached() {
+        let mut sites = Sites::new();
+        sites.reached(0, "t1");
+        assert_eq!(sites.lost(1, "d1"), Belief::Held, "nobody else has been tried since");
+        assert_eq!(sites.0.isolated_since(), None);
+        assert_eq!(sites.reached(1, "t1"), Belief::Confirms(set(&["d1"])));
+        assert_eq!(sites.lost(2, "d2"), Belief::Held);
+        assert_eq!(sites.reached(3, "t1"), Belief::Confirms(set(&["d2"])));
+        assert_eq!(sites.lost(3, "d1"), Belief::Sample);
+    }
+
+    #[test]
+    fn when_nobody_is_reached_nobody_is_believed_to_be_down() {
+        let mut sites = Sites::new();
+        for name in ["d1", "d2", "t1"] {
+            sites.reached(0, name);
+        }
+        assert_eq!(sites.lost(1, "d1"), Belief::Held);
+        assert_eq!(sites.0.isolated_since(), None, "thory has not been tried");
+        assert_eq!(sites.lost(2, "t1"), Belief::Held);
+        assert_eq!(sites.lost(3, "d2"), Belief::Held);
+        assert_eq!(sites.lost(4, "d1"), Belief::Held);
+        assert_eq!(sites.0.isolated_since(), Some(at(1)));
+        // The first that is reached tells that the network is back, and nothing of the others.
+        assert_eq!(sites.reached(5, "d2"), Belief::Returns(set(&["d1", "t1"])));
+        assert_eq!(sites.0.isolated_since(), None);
+        assert_eq!(sites.lost(6, "t1"), Belief::Held);
+        assert_eq!(sites.reached(7, "d1"), Belief::Confirms(set(&["t1"])));
+    }
+
+    #[test]
+    fn whoever_refuses_has_been_reached() {
+        let mut sites = Sites::new();
+        sites.lost(1, "d1");
+        let refused = Outcome::Fail(Failure::Refused("connection refused".to_owned()));
+        assert_eq!(sites.take(1, "t1", refused), Belief::Confirms(set(&["d1"])));
+        sites.lost(2, "d2");
+        assert_eq!(sites.take(2, "t1", Outcome::Fail(Failure::Status(500))), Belief::Confirms(set(&["d2"])));
+        sites.lost(3, "d1");
+        let unmade = Outcome::Fail(Failure::Prober("no free socket".to_owned()));
+        assert_eq!(sites.take(4, "t1", unmade), Belief::Sample, "a probe that was not made reaches nobody");
+        assert_eq!(sites.lost(5, "d1"), Belief::Held);
+    }
+
+    #[test]
+    fn with_one_site_there_is_nothing_to_compare_with() {
+        let mut sites = Sites::new();
+        let (site, backend) = ("dijon".parse().expect("a name"), "d1".parse().expect("a name"));
+        sites.0.follow([(&site, &backend)].into_iter());
+        assert_eq!(sites.lost(1, "d1"), Belief::Sample);
+    }
+}
