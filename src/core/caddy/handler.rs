@@ -115,11 +115,13 @@ fn transport(service: &Service) -> Transport {
     Transport {
         dial_timeout: go_duration(service.timeouts.dial),
         protocol: "http",
-        response_header_timeout: service.timeouts.response.map(go_duration),
+        response_header_timeout: Some(go_duration(service.timeouts.response)),
         tls: match &service.upstream {
             UpstreamProtocol::Http => None,
             UpstreamProtocol::Https(tls) => Some(tls.into()),
         },
+        // The time for the answer begins once the request is sent; to a machine that vanished, a long body never is.
+        write_timeout: Some(go_duration(service.timeouts.response)),
     }
 }
 

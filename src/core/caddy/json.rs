@@ -327,6 +327,8 @@ pub(super) struct Transport {
     pub(super) response_header_timeout: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tls: Option<TransportTls>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) write_timeout: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -80,6 +80,7 @@ fn proxy(dial: &str, answer_max: Option<Duration>) -> Handler<'static> {
             protocol: "http",
             response_header_timeout: answer_max.map(go_duration),
             tls: None,
+            write_timeout: None,
         },
         upstreams: [Upstream { dial: dial.to_owned() }],
     }))

@@ -191,7 +191,7 @@ pub struct Timeouts {
     /// For a connection to a backend.
     pub dial: Duration,
     /// For the first byte of an answer.
-    pub response: Option<Duration>,
+    pub response: Duration,
     /// That an upgraded connection outlives a configuration change.
     pub stream_close: Duration,
 }

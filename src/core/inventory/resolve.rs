@@ -25,6 +25,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 const DEFAULT_RISE: u32 = 2;
 const DEFAULT_FALL: u32 = 3;
 const DEFAULT_DIAL: Duration = Duration::from_secs(1);
+/// As nginx waits (`proxy_read_timeout`). Without a limit, a request that was sent to a machine just before it vanished
+/// hangs for a quarter of an hour, until TCP gives up.
+const DEFAULT_RESPONSE: Duration = Duration::from_mins(1);
 const DEFAULT_STREAM_CLOSE: Duration = Duration::from_mins(5);
 /// A site that comes and goes takes its traffic back and forth no faster.
 const DEFAULT_PRIORITY_FAILBACK: Duration = Duration::from_secs(30);
@@ -83,7 +86,7 @@ fn service_of(doc: ServiceDoc) -> Service {
     let timeouts = timeouts.unwrap_or_default();
     let timeouts = Timeouts {
         dial: timeouts.dial.map_or(DEFAULT_DIAL, TimeSpan::get),
-        response: timeouts.response.map(TimeSpan::get),
+        response: timeouts.response.map_or(DEFAULT_RESPONSE, TimeSpan::get),
         stream_close: timeouts.stream_close.map_or(DEFAULT_STREAM_CLOSE, TimeSpan::get),
     };
     let routing = routing_of(routing.unwrap_or_default());

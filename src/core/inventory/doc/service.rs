@@ -210,7 +210,9 @@ pub struct TimeoutsDoc {
     /// machine vanishes. Default: 1s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dial: Option<TimeSpan>,
-    /// For the first byte of a backend's answer. It must be longer than the slowest honest answer. Default: none.
+    /// For the first byte of a backend's answer, and for a backend to go on reading a request. A request that may be sent
+    /// again then goes to another backend. It must be longer than the slowest honest answer; the shorter it is, the sooner
+    /// clients are free of a machine that vanished under them. Default: 60s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<TimeSpan>,
     /// That a WebSocket may stay open after a configuration change. Default: 5m.
