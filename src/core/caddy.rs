@@ -16,6 +16,7 @@ mod pool;
 pub mod relay;
 mod render;
 mod server;
+mod slots;
 
 pub use self::actual::{Actual, Seen, Standing};
 pub use self::checks::is_relayed;

@@ -20,8 +20,8 @@ mod yaml;
 
 pub use self::codes::CODES;
 pub use self::desired::{
-    Backend, BackendState, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay, Routing, Service,
-    Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
+    Backend, BackendState, Connections, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay,
+    Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
 };
 pub use self::doc::{StatusRange, Sticky};
 pub use self::kind::Kind;

@@ -4,13 +4,17 @@ use std::time::Duration;
 use super::chain;
 use super::checks::{self, Checking};
 use super::json::{
-    Handler, HealthChecks, LoadBalancing, RetryMatch, ReverseProxy, SelectionPolicy, StaticResponse, Transport,
-    Upstream,
+    Handler, HealthChecks, KeepAlive, LoadBalancing, RetryMatch, ReverseProxy, SelectionPolicy, StaticResponse,
+    Transport, Upstream,
 };
 use super::pool::Pool;
-use crate::core::inventory::{Backend, Page, Policy, Service, Sticky, UpstreamProtocol, WhenAllDown};
+use super::slots::slots;
+use crate::core::inventory::{Backend, Connections, Page, Policy, Service, Sticky, UpstreamProtocol, WhenAllDown};
 use crate::core::routing::{EffectiveService, Serving};
 
+/// Time between TCP's own probes of a connection on which nothing moves: so one to a machine that vanished ends within half
+/// a minute.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// Even a single backend gets a second try: a reused connection may have been closed under the request.
 const RETRIES_MIN: usize = 2;
 /// Past this many tries a client is better served by an error than by waiting on.
@@ -75,7 +79,7 @@ fn link<'e>(service: &'e Service, backends: &[&'e Arc<Backend>], checks: Option<
         // Without it every push closes every WebSocket through this handler at once.
         stream_close_delay: go_duration(service.timeouts.stream_close),
         transport: transport(service),
-        upstreams: backends.iter().map(|backend| Upstream { dial: backend.upstream().to_string() }).collect(),
+        upstreams: upstreams(backends),
     }))
 }
 
@@ -114,6 +118,10 @@ fn page(page: &Page) -> Handler<'static> {
 fn transport(service: &Service) -> Transport {
     Transport {
         dial_timeout: go_duration(service.timeouts.dial),
+        keep_alive: match service.connections {
+            Connections::Fresh => Some(KeepAlive { enabled: false, probe_interval: go_duration(PROBE_INTERVAL) }),
+            Connections::Reuse => None,
+        },
         protocol: "http",
         response_header_timeout: Some(go_duration(service.timeouts.response)),
         tls: match &service.upstream {
@@ -126,7 +134,7 @@ fn transport(service: &Service) -> Transport {
 }
 
 fn load_balancing(service: &Service, backends: &[&Arc<Backend>]) -> LoadBalancing {
-    let shared = by_weight(backends);
+    let shared = SelectionPolicy::of("round_robin");
     LoadBalancing {
         // A try for each upstream, so that one living one is found among dead ones; no `try_duration`, whose pauses a
         // push would cut short with an error.
@@ -150,14 +158,10 @@ fn load_balancing(service: &Service, backends: &[&Arc<Backend>]) -> LoadBalancin
     }
 }
 
-fn by_weight(backends: &[&Arc<Backend>]) -> SelectionPolicy {
+/// The addresses to dial, each as often as its share asks.
+fn upstreams(backends: &[&Arc<Backend>]) -> Vec<Upstream> {
     let weights: Vec<u16> = backends.iter().map(|backend| backend.weight).collect();
-    let is_even = weights.iter().all(|weight| *weight == weights[0]);
-    if is_even {
-        return SelectionPolicy::of("round_robin");
-    }
-    // One weight for each upstream, always: Caddy takes a shorter list and then panics in requests.
-    SelectionPolicy { weights, ..SelectionPolicy::of("weighted_round_robin") }
+    slots(&weights).into_iter().map(|index| Upstream { dial: backends[index].upstream().to_string() }).collect()
 }
 
 /// A duration as Go writes it, in the largest unit that divides it.

@@ -308,8 +308,6 @@ pub(super) struct SelectionPolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
     pub(super) policy: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) weights: Vec<u16>,
 }
 
 impl SelectionPolicy {
@@ -322,6 +320,8 @@ impl SelectionPolicy {
 #[derive(Serialize)]
 pub(super) struct Transport {
     pub(super) dial_timeout: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) keep_alive: Option<KeepAlive>,
     pub(super) protocol: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) response_header_timeout: Option<String>,
@@ -329,6 +329,12 @@ pub(super) struct Transport {
     pub(super) tls: Option<TransportTls>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) write_timeout: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct KeepAlive {
+    pub(super) enabled: bool,
+    pub(super) probe_interval: String,
 }
 
 #[derive(Serialize)]

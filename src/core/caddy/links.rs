@@ -1,6 +1,6 @@
 //! A service's route read back: the links of its chain, whatever their number, in words that can be compared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -45,24 +45,28 @@ pub(super) fn dials(route: &Value) -> Vec<String> {
     all.filter(|dial| seen.insert(*dial)).map(str::to_owned).collect()
 }
 
-/// The shares of a route's upstreams in the first link that each is in; none where one is not chosen by weight.
+/// The shares of a route's upstreams in the first link that each is in; none where one is not chosen by turns.
 pub(super) fn weights(route: &Value) -> Option<Vec<UpstreamWeight>> {
-    let mut seen = BTreeSet::new();
-    let mut weights = Vec::new();
+    let mut weights: Vec<UpstreamWeight> = Vec::new();
     for handler in handlers(route).into_iter().filter(|handler| handler.contains_key("upstreams")) {
-        let dials: Vec<&str> = dials_of(handler).collect();
-        let policy = handler.get("load_balancing")?.get("selection_policy")?;
-        let shares: Vec<u64> = match policy.get("policy")?.as_str()? {
-            "round_robin" => vec![1; dials.len()],
-            "weighted_round_robin" => policy.get("weights")?.as_array()?.iter().filter_map(Value::as_u64).collect(),
-            _ => return None,
-        };
-        if shares.len() != dials.len() {
+        let policy = handler.get("load_balancing")?.get("selection_policy")?.get("policy")?.as_str()?;
+        if policy != "round_robin" {
             return None;
         }
-        let firsts = dials.into_iter().zip(shares).filter(|(dial, _)| seen.insert((*dial).to_owned()));
-        weights.extend(firsts.map(|(dial, weight)| UpstreamWeight { upstream: dial.to_owned(), weight }));
+        // An upstream stands in the list as often as its weight says.
+        let mut places: BTreeMap<&str, u64> = BTreeMap::new();
+        for dial in dials_of(handler) {
+            *places.entry(dial).or_default() += 1;
+        }
+        let is_known = |dial: &str| weights.iter().any(|it| it.upstream == dial);
+        let firsts: Vec<_> = places
+            .into_iter()
+            .filter(|(dial, _)| !is_known(dial))
+            .map(|(dial, weight)| UpstreamWeight { upstream: dial.to_owned(), weight })
+            .collect();
+        weights.extend(firsts);
     }
+    weights.sort();
     Some(weights)
 }
 

@@ -77,6 +77,7 @@ fn proxy(dial: &str, answer_max: Option<Duration>) -> Handler<'static> {
         headers: (!is_for_bascule).then_some(ProxyHeaders { request: RequestHeaders { delete } }),
         transport: Transport {
             dial_timeout: go_duration(DIAL_MAX),
+            keep_alive: None,
             protocol: "http",
             response_header_timeout: answer_max.map(go_duration),
             tls: None,

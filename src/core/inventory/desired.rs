@@ -65,6 +65,8 @@ pub struct Service {
     pub maintenance: bool,
     /// How edges speak with backends.
     pub upstream: UpstreamProtocol,
+    /// Whether edges keep connections to backends.
+    pub connections: Connections,
     /// How long edges wait.
     pub timeouts: Timeouts,
     /// Free labels.
@@ -174,6 +176,15 @@ pub enum UpstreamProtocol {
     Http,
     /// HTTP over TLS.
     Https(UpstreamTls),
+}
+
+/// Whether edges keep connections to backends open between requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// One for each request.
+    Fresh,
+    /// Kept ones.
+    Reuse,
 }
 
 /// TLS towards backends.

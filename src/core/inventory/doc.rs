@@ -11,6 +11,7 @@ pub use self::backend::{BackendDoc, StateDoc};
 pub use self::edge::{EdgeDoc, RelayDoc, TlsDoc, TlsModeDoc};
 pub use self::routing::{FailbackDoc, PageDoc, PolicyDoc, RoutingDoc, Sticky, WhenAllDownDoc};
 pub use self::service::{
-    ExpectDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StatusRange, TimeoutsDoc, UpstreamDoc, UpstreamProtocolDoc,
+    ConnectionsDoc, ExpectDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StatusRange, TimeoutsDoc, UpstreamDoc,
+    UpstreamProtocolDoc,
 };
 pub use self::site::SiteDoc;

@@ -5,12 +5,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::desired::{
-    Backend, BackendState, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay, Routing, Service,
-    Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
+    Backend, BackendState, Connections, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay,
+    Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
 };
 use super::doc::{
-    BackendDoc, EdgeDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc, RelayDoc, RoutingDoc, ServiceDoc,
-    SiteDoc, StateDoc, StatusRange, TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
+    BackendDoc, ConnectionsDoc, EdgeDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc, RelayDoc,
+    RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc,
+    WhenAllDownDoc,
 };
 use super::documents::Documents;
 use super::probe_target::ProbeTarget;
@@ -24,7 +25,8 @@ pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 const DEFAULT_RISE: u32 = 2;
 const DEFAULT_FALL: u32 = 3;
-const DEFAULT_DIAL: Duration = Duration::from_secs(1);
+/// A few round trips between most sites. A lost SYN is sent again after a second only, so a little more would gain nothing.
+const DEFAULT_DIAL: Duration = Duration::from_millis(300);
 /// As nginx waits (`proxy_read_timeout`). Without a limit, a request that was sent to a machine just before it vanished
 /// hangs for a quarter of an hour, until TCP gives up.
 const DEFAULT_RESPONSE: Duration = Duration::from_mins(1);
@@ -74,6 +76,7 @@ fn service_of(doc: ServiceDoc) -> Service {
         tags,
     } = doc;
     let host = domains.iter().find(|domain| !domain.is_wildcard()).cloned();
+    let connections = connections_of(upstream.as_ref());
     let upstream = upstream_of(upstream, host.as_ref());
     let probe = probe_of(health, host, &upstream);
     domains.sort();
@@ -91,7 +94,7 @@ fn service_of(doc: ServiceDoc) -> Service {
     };
     let routing = routing_of(routing.unwrap_or_default());
     let tags = tags.into_iter().collect();
-    Service { name, description, domains, paths, probe, routing, maintenance, upstream, timeouts, tags }
+    Service { name, description, domains, paths, probe, routing, maintenance, upstream, connections, timeouts, tags }
 }
 
 fn routing_of(doc: RoutingDoc) -> Routing {
@@ -126,9 +129,18 @@ fn routing_of(doc: RoutingDoc) -> Routing {
     Routing { policy, failback, sticky, when_all_down, page }
 }
 
+/// Over TLS a connection costs more than a round trip, and is kept.
+fn connections_of(doc: Option<&UpstreamDoc>) -> Connections {
+    let Some(UpstreamDoc { protocol, connections, .. }) = doc else { return Connections::Fresh };
+    match (connections, protocol) {
+        (Some(ConnectionsDoc::Fresh), _) | (None, UpstreamProtocolDoc::Http) => Connections::Fresh,
+        (Some(ConnectionsDoc::Reuse), _) | (None, UpstreamProtocolDoc::Https) => Connections::Reuse,
+    }
+}
+
 fn upstream_of(doc: Option<UpstreamDoc>, host: Option<&Hostname>) -> UpstreamProtocol {
     match doc {
-        Some(UpstreamDoc { protocol: UpstreamProtocolDoc::Https, server_name, verify }) => {
+        Some(UpstreamDoc { protocol: UpstreamProtocolDoc::Https, server_name, verify, connections: _ }) => {
             let server_name = server_name.or_else(|| host.cloned());
             UpstreamProtocol::Https(UpstreamTls { server_name, verify: verify.unwrap_or(true) })
         }

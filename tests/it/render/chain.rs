@@ -24,6 +24,10 @@ struct Edge {
 
 impl Edge {
     async fn start(routing: &str) -> Self {
+        Self::start_weighted(routing, [1; 3]).await
+    }
+
+    async fn start_weighted(routing: &str, weights: [u16; 3]) -> Self {
         let mut backends = Vec::new();
         for (name, site, number) in [("dijon-1", 1, 1), ("dijon-2", 1, 2), ("thory-1", 2, 1)] {
             backends.push(HttpBackend::start_on(name, Ipv4Addr::new(127, site, 0, number)).await);
@@ -33,14 +37,14 @@ impl Edge {
         let boot = Boot { config: Some(json!({"apps": {}})), ..Boot::default() };
         let caddy = Caddy::start_with(boot).await;
         let edge = Self { caddy, public: ReservedPort::take(), relay, backends, client };
-        let desired = edge.desired(routing);
+        let desired = edge.desired(routing, weights);
         let effective = merge(&desired, &observed(&desired, |_| Verdict::Up));
         let config = render(&effective, desired.edges.values().next().expect("an edge")).config();
         edge.caddy.access().write_apps(&config["apps"]).await;
         edge
     }
 
-    fn desired(&self, routing: &str) -> Desired {
+    fn desired(&self, routing: &str, weights: [u16; 3]) -> Desired {
         let [bascule, listen] = self.relay.each_ref().map(ReservedPort::get);
         let edges = format!(
             "{{name: ovh, admin: '{}', listen: [':{}'], tls: {{mode: off}}, \
@@ -50,12 +54,12 @@ impl Edge {
         );
         let health = "{path: /health, interval: 200ms, timeout: 200ms, rise: 1}";
         let services = format!("{{name: www, domains: [www.acecinema.fr], health: {health}, routing: {routing}}}");
-        let document = |backend: &HttpBackend| {
+        let document = |(backend, weight): (&HttpBackend, u16)| {
             let site = if backend.name().starts_with('d') { "dijon" } else { "thory" };
             let (name, ip, port) = (backend.name(), backend.ip(), backend.port());
-            format!("{{service: www, name: {name}, site: {site}, addr: {ip}, port: {port}}}")
+            format!("{{service: www, name: {name}, site: {site}, addr: {ip}, port: {port}, weight: {weight}}}")
         };
-        let backends: Vec<_> = self.backends.iter().map(document).collect();
+        let backends: Vec<_> = self.backends.iter().zip(weights).map(document).collect();
         desired(Texts { edges: &edges, services: &services, backends: &backends.join("\n---\n") })
     }
 
@@ -133,6 +137,38 @@ async fn what_an_application_says_itself_arrives_as_it_said_it() {
         assert_eq!(response.status(), status);
         assert!(response.headers().contains_key("x-backend"), "the headers are lost");
     }
+}
+
+/// Shares of 2,000 requests, in per cent, by backend.
+async fn shares(edge: &Edge) -> Vec<f64> {
+    let before: Vec<_> = edge.backends.iter().map(|backend| backend.requests_to("/page")).collect();
+    for _ in 0..2000 {
+        assert_eq!(edge.get().await.0, StatusCode::OK);
+    }
+    let got = edge.backends.iter().zip(before).map(|(backend, before)| backend.requests_to("/page") - before);
+    got.map(|requests| f64::from(u32::try_from(requests).expect("a few")) / 20.0).collect()
+}
+
+#[track_caller]
+fn assert_close(shares: &[f64], expected: &[f64]) {
+    let is_close = shares.iter().zip(expected).all(|(share, expected)| (share - expected).abs() < 2.0);
+    assert!(is_close, "{shares:?}, not {expected:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weights_hold_whoever_is_down() {
+    let edge = Edge::start_weighted("{policy: spread}", [3, 1, 2]).await;
+    assert_close(&shares(&edge).await, &[50.0, 100.0 / 6.0, 100.0 / 3.0]);
+    edge.backends[2].behave(Behaviour::Unwell);
+    let is_left = async || {
+        let before = edge.backends[2].requests_to("/page");
+        for _ in 0..20 {
+            edge.get().await;
+        }
+        edge.backends[2].requests_to("/page") == before
+    };
+    edge.wait_until("the third to be left alone", is_left).await;
+    assert_close(&shares(&edge).await, &[75.0, 25.0, 0.0]);
 }
 
 #[tokio::test]

@@ -54,9 +54,7 @@ fn services_and_upstreams_have_words() {
         &config(&[route("www", &["127.1.0.1:80"]), catch_all()]),
         &["~ service www: - upstream 127.2.0.1:80"],
     );
-    let mut weighted = www.clone();
-    weighted["handle"][0]["load_balancing"]["selection_policy"] =
-        json!({"policy": "weighted_round_robin", "weights": [3, 1]});
+    let weighted = route("www", &["127.1.0.1:80", "127.1.0.1:80", "127.2.0.1:80", "127.1.0.1:80"]);
     let told = ["~ service www: weights 127.1.0.1:80 = 3, 127.2.0.1:80 = 1"];
     check(&before, &config(&[weighted.clone(), catch_all()]), &told);
     check(

@@ -7,9 +7,9 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use crate::core::inventory::doc::{
-    BackendDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc, RelayDoc, RoutingDoc,
-    ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc, UpstreamDoc,
-    UpstreamProtocolDoc, WhenAllDownDoc,
+    BackendDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc,
+    RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc,
+    UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
 };
 use crate::core::model::{DialAddress, Email, Hostname, Listener, PathPrefix, Port, RequestPath, TimeSpan};
 
@@ -136,11 +136,10 @@ fn routing() -> impl Strategy<Value = RoutingDoc> {
 
 fn upstream() -> impl Strategy<Value = UpstreamDoc> {
     let protocol = prop::sample::select(&[UpstreamProtocolDoc::Http, UpstreamProtocolDoc::Https][..]);
-    (protocol, of(hostname()), of(any::<bool>())).prop_map(|(protocol, server_name, verify)| UpstreamDoc {
-        protocol,
-        server_name,
-        verify,
-    })
+    let connections = prop::sample::select(&[ConnectionsDoc::Fresh, ConnectionsDoc::Reuse][..]);
+    (protocol, of(hostname()), of(connections), of(any::<bool>())).prop_map(
+        |(protocol, server_name, connections, verify)| UpstreamDoc { protocol, server_name, connections, verify },
+    )
 }
 
 fn timeouts() -> impl Strategy<Value = TimeoutsDoc> {
