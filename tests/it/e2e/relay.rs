@@ -156,3 +156,52 @@ async fn the_edge_checks_by_itself_while_the_controller_is_away_and_hands_back()
     assert_eq!(seen.failures, Vec::<String>::new(), "of {} requests", seen.requests);
     assert_eq!(service.pushes().await, 0, "after a restart nothing had to be pushed ({pushes} before)");
 }
+
+/// Pushes in a row, each of a commit.
+const PUSHES: usize = 50;
+
+/// Caddy forgets at every load which upstreams are down. Not one request may reach a backend that is, for all that; and
+/// Caddy keeps nothing of the configurations before.
+#[tokio::test(flavor = "multi_thread")]
+async fn pushes_under_load_revive_nobody_and_leave_nothing_behind() {
+    let service = Service::start().await;
+    service.dijon.behave(Behaviour::Unwell);
+    service.wait_for_verdict("api-dijon-1", "down").await;
+    wait_until_left_alone(&service.dijon).await;
+    let asked = service.dijon.requests_to("/");
+    let pid = service.world.caddy.pid();
+    let client = Client::start(service.world.edge_port());
+    let mut weighed = Vec::new();
+    for push in 0..PUSHES {
+        service.world.write_service("other", &format!("other-{push}.example.org"));
+        if push == 0 {
+            service.world.write_backend_at("other", "other-thory-1", "127.0.2.9:9".parse().expect("an address"));
+        }
+        let id = service.world.commit_and_push(&format!("Change {push}"));
+        service.world.wait_for_revision(&id).await;
+        weighed.push(weight(pid));
+    }
+    let seen = client.stop().await;
+    eprintln!(
+        "{} requests while {PUSHES} configurations were pushed: {} failed, {} sent again over a new connection; longest {:?}",
+        seen.requests,
+        seen.failures.len(),
+        seen.again,
+        seen.longest
+    );
+    assert_eq!(service.dijon.requests_to("/"), asked, "a push sent requests to a backend that is down");
+    assert_eq!(seen.failures, Vec::<String>::new(), "of {} requests", seen.requests);
+    let (early, late) = (weighed[PUSHES / 5], weighed[PUSHES - 1]);
+    eprintln!("files and megabytes of Caddy: {early:?} after {} pushes, {late:?} after {PUSHES}", PUSHES / 5);
+    assert!(late.0 <= early.0 + 50, "open files grow: {weighed:?}");
+    assert!(late.1 <= early.1 + 60, "memory grows: {weighed:?}");
+}
+
+/// Open files and resident megabytes of a process.
+fn weight(pid: u32) -> (usize, u64) {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("Caddy runs").count();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Caddy runs");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a resident size");
+    let kilobytes: u64 = resident.trim().trim_end_matches("kB").trim().parse().expect("a number");
+    (files, kilobytes / 1024)
+}

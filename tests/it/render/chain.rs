@@ -171,6 +171,14 @@ async fn weights_hold_whoever_is_down() {
     assert_close(&shares(&edge).await, &[75.0, 25.0, 0.0]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn weights_hold_in_a_tier_and_in_the_next() {
+    let mut edge = Edge::start_weighted("{policy: priority, sites: [thory, dijon]}", [3, 1, 1]).await;
+    assert_close(&shares(&edge).await, &[0.0, 0.0, 100.0]);
+    edge.backends[2].stop().await;
+    assert_close(&shares(&edge).await, &[75.0, 25.0, 0.0]);
+}
+
 #[tokio::test]
 async fn a_post_that_was_sent_is_not_sent_again() {
     let edge = Edge::start("{policy: spread}").await;
