@@ -165,12 +165,13 @@ const PUSHES: usize = 50;
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_under_load_revive_nobody_and_leave_nothing_behind() {
     let service = Service::start().await;
+    let client = Client::start(service.world.edge_port());
+    wait_until_asked(&service.dijon).await;
     service.dijon.behave(Behaviour::Unwell);
     service.wait_for_verdict("api-dijon-1", "down").await;
     wait_until_left_alone(&service.dijon).await;
     let asked = service.dijon.requests_to("/");
     let pid = service.world.caddy.pid();
-    let client = Client::start(service.world.edge_port());
     let mut weighed = Vec::new();
     for push in 0..PUSHES {
         service.world.write_service("other", &format!("other-{push}.example.org"));
