@@ -100,9 +100,11 @@ pub(crate) fn judge(case: Case, figures: &Figures, best_peer: Option<Ms>) -> Vec
             find(Rule::StallOfTheBestPeer, figures.stall <= best, seen);
         }
     }
-    if let Case::Fault(_) = case {
+    if matches!(case, Case::Fault(Fault::Killed | Fault::Stopped)) {
         let limit = Ms::from(INTERVAL * FALL + TIMEOUT);
         find(Rule::Moved, figures.moved.is_some_and(|moved| moved <= limit), shown(figures.moved));
+    }
+    if let Case::Fault(_) = case {
         let held = matches!(figures.recovery, Recovery::After(_));
         find(Rule::Recovered, held, format!("{:?}", figures.recovery));
     }

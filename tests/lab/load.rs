@@ -93,6 +93,8 @@ pub(crate) struct Seen {
     pub(crate) lost: Vec<Lost>,
     /// Streams that have been open, by backend.
     pub(crate) streams: Vec<(StreamKind, String)>,
+    /// The longest that a request was begun late by: how busy the machine was, whoever kept it so.
+    pub(crate) late: Duration,
 }
 
 /// What all clients of a load share.
@@ -105,6 +107,11 @@ struct Shared {
 impl Shared {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_late(&self, late: Duration) {
+        let mut seen = self.seen();
+        seen.late = seen.late.max(late);
     }
 }
 
@@ -171,6 +178,8 @@ async fn offer_load(shared: Arc<Shared>, run: &str) {
             () = shared.stop.cancelled() => break,
             () = tokio::time::sleep_until(begun.into()) => {}
         }
+        let late = begun.elapsed();
+        shared.note_late(late);
         let id = Id { run: run.to_owned(), number };
         tasks.spawn(requests::ask(Asked::at(number), begun, id, Arc::clone(&pool), Arc::clone(&shared)));
         if begun >= next_download {

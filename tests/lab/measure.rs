@@ -96,6 +96,8 @@ pub(crate) struct Figures {
     /// Before the cut.
     pub(crate) p50: Ms,
     pub(crate) p99: Ms,
+    /// How late the clients were at most: they share the machine with what they measure.
+    pub(crate) late: Ms,
     /// Longest wait of a request begun after the cut, and of one that was in flight at it.
     pub(crate) stall: Ms,
     pub(crate) stall_in_flight: Ms,
@@ -149,6 +151,7 @@ impl Figures {
             twice: count(posts.iter().cloned()).values().filter(|times| **times > 1).count(),
             p50: quantile(50).into(),
             p99: quantile(99).into(),
+            late: seen.late.into(),
             stall: longest(&begun),
             stall_in_flight: longest(&in_flight),
             moved: moved(&begun, marks, quantile(99).max(DELAYED_MIN), is_victim),

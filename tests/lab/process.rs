@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// How much of a log is shown.
 const LOG_SHOWN_BYTES: usize = 3000;
@@ -47,10 +47,10 @@ impl Program {
         }
     }
 
-    /// SIGKILL, and waits for its end.
+    /// SIGKILL to it and to what it has started, and waits for its end. Workers of a killed nginx would keep its port.
     pub(crate) fn kill(&mut self) {
-        // Fails only where it has ended already.
-        let _ = self.child.kill();
+        // Fails only where all have ended already.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
 

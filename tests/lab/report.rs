@@ -17,6 +17,9 @@ pub(crate) struct Entry {
     pub(crate) figures: Figures,
 }
 
+/// Clients that are later than this measure the machine, and not an edge.
+const BUSY: Ms = Ms(100);
+
 const HEAD: [&str; 12] = [
     "edge",
     "requests",
@@ -50,7 +53,7 @@ pub(crate) fn print_case(case: Case, entries: &[&Entry]) {
     let rows: Vec<_> = entries.iter().map(|entry| row(entry)).collect();
     print_table(&HEAD.map(str::to_owned), &rows);
     for entry in entries {
-        let Figures { failures, faults, out, recovery, path, p50, p99, .. } = &entry.figures;
+        let Figures { failures, faults, out, recovery, path, p50, p99, late, .. } = &entry.figures;
         let name = entry.contender.name();
         let counts: Vec<_> = failures.iter().map(|(what, times)| format!("{times} x {what}")).collect();
         let recovery = match recovery {
@@ -59,6 +62,9 @@ pub(crate) fn print_case(case: Case, entries: &[&Entry]) {
             Recovery::Never => "; never well again".to_owned(),
         };
         let status = out.map(|out| format!("; {out} out of rotation; faults: {}", or_none(&faults.join(" | "))));
+        if *late > BUSY {
+            println!("  {name}: THE MACHINE WAS BUSY: clients were up to {} ms late; measure again", late.0);
+        }
         println!(
             "  {name}: p50 {} ms, p99 {} ms before; the way back took {}{}{}; failures: {}",
             p50.0,

@@ -78,6 +78,8 @@ fn cluster(world: &World) -> Value {
         "type": "STATIC",
         "connect_timeout": "0.25s",
         "lb_policy": "ROUND_ROBIN",
+        // The default is three retries at a time for the whole cluster, fewer than a cut needs.
+        "circuit_breakers": { "thresholds": [{ "max_retries": 1000 }] },
         "close_connections_on_host_health_failure": true,
         "health_checks": [{
             "timeout": "0.5s",
