@@ -1,5 +1,7 @@
 //! The composition root: builds, wires, spawns, shuts down.
 
+mod operators;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,10 +14,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::api::Api;
+use self::operators::Operators;
+use crate::api::{self, Api, ApiToken};
 use crate::controller::{
-    EdgeReports, EdgeSettings, Observer, ObserverSettings, PlanSnapshot, Pulse, Reconciler, RelayLog, Served,
-    SourceState, Watcher, WatcherSettings, chain,
+    Desk, EdgeReports, EdgeSettings, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot, Pulse, Reconciler,
+    RelayLog, Served, SourceState, Watcher, WatcherSettings, chain,
 };
 use crate::core::caddy::relay::answer;
 use crate::core::health::Observed;
@@ -39,6 +42,8 @@ pub struct Settings {
     pub poll: Duration,
     /// Where the API listens.
     pub listen: SocketAddr,
+    /// What who gives orders from another machine must have; none: nobody may.
+    pub api_token: Option<ApiToken>,
     /// Where relays of edges are answered; none: nowhere.
     pub relay: Option<DialAddress>,
     /// How edges are driven.
@@ -86,12 +91,12 @@ impl Default for Wires {
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, listen, relay, edge, prober } = settings;
+    let Settings { source, state, poll, listen, api_token, relay, edge, prober } = settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
     let prober = Prober::new(prober)?;
-    let listener = Api::bind(listen).await?;
+    let listener = api::bind(listen).await?;
     let address = listener.local_addr().context("the API's address is not known")?;
     let relay = match &relay {
         Some(address) => Some(RelayServer::bind(address).await?),
@@ -101,6 +106,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     info!(listen = %address, "API listens");
     let wires = Wires::default();
     recall(&store, &wires).await;
+    recall_overrides(&store, &wires).await;
     let remembered = store.health().await.unwrap_or_else(|error| {
         warn!(error = %chain(&error), "verdicts are not readable in the state file; probing starts anew");
         BTreeMap::new()
@@ -132,6 +138,17 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         observed: wires.observed.clone(),
         pulse: Arc::clone(&wires.pulse),
     };
+    let (orders_tx, orders) = mpsc::channel(ORDERS_BOUND);
+    let (failbacks_tx, failbacks) = mpsc::channel(ORDERS_BOUND);
+    let desk = Desk {
+        clock: now,
+        store: store.clone(),
+        source: wires.source.subscribe(),
+        observed: wires.observed.subscribe(),
+        plans: wires.plans.subscribe(),
+        orders,
+        overrides: wires.overrides.clone(),
+    };
     let reconciler = Reconciler {
         edge_settings: edge,
         clock: now,
@@ -139,6 +156,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         source: wires.source.subscribe(),
         observed: wires.observed.subscribe(),
         overrides: wires.overrides.subscribe(),
+        failbacks,
         remembered: chosen,
         heard: Arc::clone(&wires.heard),
         plans: wires.plans.clone(),
@@ -146,6 +164,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     };
     let targets = wires.targets.subscribe();
     tasks.spawn("observer", |stop| observer.run(remembered, stop));
+    tasks.spawn("desk", |stop| desk.run(stop));
     tasks.spawn("reconciler", |stop| reconciler.run(stop));
     tasks.spawn("prober", |stop| prober.run(targets, samples_tx, stop));
     tasks.spawn("watcher", |stop| watcher.run(stop));
@@ -153,7 +172,9 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         let answer = answers(&wires);
         tasks.spawn("relay", |stop| relay.serve(answer, stop));
     }
-    let api = Api { view: Arc::new(move || look(&wires)) };
+    let source = wires.source.subscribe();
+    let operator = Operators { orders: orders_tx, failbacks: failbacks_tx, source, clock: now };
+    let api = Api { view: Arc::new(move || look(&wires)), operator, token: api_token };
     tasks.spawn("api", |stop| async move {
         if let Err(error) = api.serve(listener, stop).await {
             error!(error = %chain(&error), "the API failed");
@@ -209,6 +230,23 @@ async fn recall(store: &Store, wires: &Wires) {
     wires.source.send_replace(SourceState { served: Some(served), fetched_at: None, fault: None, refusal: None });
 }
 
+/// What operators decided before this run, in time for the first plan.
+async fn recall_overrides(store: &Store, wires: &Wires) {
+    match store.overrides().await {
+        Ok(overrides) => {
+            let overrides: Overrides = overrides.into_iter().collect();
+            let now = now();
+            for it in overrides.iter().filter(|it| it.until > now) {
+                info!(target = %it.target, decision = it.decision(now), "override still holds");
+            }
+            wires.overrides.send_replace(Arc::new(overrides));
+        }
+        Err(error) => {
+            error!(error = %chain(&error), "overrides are not readable in the state file: none holds; set them again");
+        }
+    }
+}
+
 /// How relays are answered: by the newest plan, as long as the loop that judges is alive. With none, or a loop that hangs,
 /// nothing is answered, and edges ask the backends themselves.
 fn answers(wires: &Wires) -> Answer {
@@ -227,6 +265,7 @@ fn answers(wires: &Wires) -> Answer {
 fn look(wires: &Wires) -> StatusDto {
     let source = wires.source.borrow().clone();
     let observed = Arc::clone(&wires.observed.borrow());
+    let overrides = Arc::clone(&wires.overrides.borrow());
     let plan = wires.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
     let edges = wires.reports.borrow().clone();
     let SourceState { served, fetched_at, fault, refusal } = source;
@@ -236,6 +275,7 @@ fn look(wires: &Wires) -> StatusDto {
         fetched_at,
         source_faults: [fault.as_ref(), refusal.as_ref()],
         observed: &observed,
+        overrides: &overrides,
         plan: plan.as_deref(),
         edges: &edges,
     })

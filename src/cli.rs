@@ -4,14 +4,18 @@ mod addresses;
 mod apply;
 mod check;
 mod demo;
+mod failback;
 mod init;
 mod inputs;
 mod logging;
+mod overrides;
 mod plan;
 mod render;
 mod run;
 mod sample;
 mod schema;
+mod secret;
+mod server;
 mod signals;
 mod status;
 
@@ -22,6 +26,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use self::logging::LogFormat;
+use crate::core::status::Paint;
 
 /// A word or flag that is not known. Not clap's own 2, which `plan --detailed-exitcode` has a meaning for.
 const EXIT_USAGE: u8 = 1;
@@ -62,6 +67,10 @@ enum Command {
     Apply(apply::Args),
     /// Shows what a running controller sees: faults, edges, services, backends, sites.
     Status(status::Args),
+    /// Decides by hand, for a time: drains a backend or a site, or takes it for up or down, whatever probes say.
+    Override(overrides::Args),
+    /// Lets the traffic of a service return now to the tier or backend that it prefers.
+    Failback(failback::Args),
     /// Writes or checks the JSON schemas that editors use.
     Schema(schema::Args),
     /// Writes a commented starter inventory.
@@ -117,13 +126,16 @@ pub fn main() -> ExitCode {
 }
 
 fn parse() -> Result<Cli, clap::Error> {
-    let mut command = Cli::command().mut_args(without_empty_variable);
-    let subcommands: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    for name in subcommands {
-        command = command.mut_subcommand(name, |command| command.mut_args(without_empty_variable));
-    }
+    let mut command = without_empty_variables(Cli::command());
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The command and everything below it.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let subcommands: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let command = command.mut_args(without_empty_variable);
+    subcommands.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_empty_variables))
 }
 
 /// An empty variable is one that is not set, as compose files and unit files leave it; clap takes it for an empty value.
@@ -140,6 +152,8 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Plan(args) => block_on(plan::execute(args)),
         Command::Apply(args) => block_on(apply::execute(args)),
         Command::Status(args) => block_on(status::execute(args)),
+        Command::Override(args) => block_on(overrides::execute(args)),
+        Command::Failback(args) => block_on(failback::execute(args)),
         Command::Schema(args) => schema::execute(args),
         Command::Init(args) => init::execute(args),
         Command::Demo(args) => block_on(demo::execute(args)),
@@ -173,6 +187,10 @@ fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+fn paint() -> Paint {
+    if is_colour_wanted() { Paint::Colour } else { Paint::Plain }
 }
 
 /// Colours on a terminal, unless `NO_COLOR` is set to anything (<https://no-color.org>).

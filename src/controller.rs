@@ -1,9 +1,11 @@
-//! The loops: watcher (desired state), observer (observed state), reconciler (plans) and one worker for each edge.
+//! The loops: watcher (desired state), observer (observed state), desk (operators' orders),
+//! reconciler (plans) and one worker for each edge.
 //!
 //! They share nothing but watch channels that `app` makes. Something wakes a loop; it takes the newest snapshots and
 //! computes again; what woke it is only reported.
 
 mod debounce;
+mod desk;
 mod edge_worker;
 mod memory;
 mod observer;
@@ -16,6 +18,7 @@ mod target;
 mod watcher;
 
 pub use self::debounce::Debounce;
+pub use self::desk::{Desk, DeskOrder, FailbackOrder, ORDERS_BOUND, Set};
 pub use self::edge_worker::EdgeSettings;
 pub use self::observer::{Observer, ObserverSettings};
 pub use self::pulse::Pulse;

@@ -13,6 +13,7 @@ mod health;
 mod lock;
 mod meta;
 mod migrate;
+mod overrides;
 mod reader;
 mod render;
 mod revision;

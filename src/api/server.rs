@@ -1,22 +1,30 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router, middleware};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::{ApiToken, Operator, orders};
 use crate::core::status::StatusDto;
 
-/// What the API needs: a way to look at the whole.
+/// Bytes of an order, at most: a reason of 200 characters, and room.
+const ORDER_MAX: usize = 16 * 1024;
+
+/// What the API needs: a way to look at the whole, and somebody who carries out orders.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api<O> {
     /// Makes the view of this moment.
     pub view: Arc<dyn Fn() -> StatusDto + Send + Sync>,
+    /// Carries out orders.
+    pub operator: O,
+    /// What who gives orders from another machine must have; none: nobody may.
+    pub token: Option<ApiToken>,
 }
 
 /// Why the API cannot be served.
@@ -35,26 +43,35 @@ pub enum ApiError {
     Serve(#[source] std::io::Error),
 }
 
-impl Api {
-    /// Binds the address, so that a taken one is known before anything else is started.
-    pub async fn bind(address: SocketAddr) -> Result<TcpListener, ApiError> {
-        TcpListener::bind(address).await.map_err(|source| ApiError::Listen { address, source })
-    }
+/// Binds the address, so that a taken one is known before anything else is started.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, ApiError> {
+    TcpListener::bind(address).await.map_err(|source| ApiError::Listen { address, source })
+}
 
+impl<O: Operator> Api<O> {
     /// Serves until shutdown.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ApiError> {
+        let orders = Router::new()
+            .route("/v1/overrides", post(orders::set))
+            .route("/v1/overrides/{target}", delete(orders::clear))
+            .route("/v1/services/{service}/failback", post(orders::fail_back))
+            .layer(DefaultBodyLimit::max(ORDER_MAX))
+            .route_layer(middleware::from_fn_with_state(self.clone(), orders::guard));
         let router = Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .route("/v1/status", get(status))
-            .with_state(self);
+            .route("/v1/overrides", get(orders::list))
+            .merge(orders)
+            .with_state(self)
+            .into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await.map_err(ApiError::Serve)
     }
 }
 
 /// Ready once a revision is served and every edge has been tried. Faults do not make it unready: an orchestrator that
 /// restarted bascule for a bad commit would mend nothing.
-async fn ready(State(api): State<Api>) -> Response {
+async fn ready<O: Operator>(State(api): State<Api<O>>) -> Response {
     let status = (api.view)();
     if status.ready {
         (StatusCode::OK, "ready\n").into_response()
@@ -67,6 +84,6 @@ async fn ready(State(api): State<Api>) -> Response {
     }
 }
 
-async fn status(State(api): State<Api>) -> Response {
+async fn status<O: Operator>(State(api): State<Api<O>>) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json((api.view)())).into_response()
 }

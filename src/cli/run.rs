@@ -12,7 +12,9 @@ use tracing::{info, warn};
 
 use self::credentials::{GitArgs, credentials};
 use super::addresses;
+use super::secret::TokenArgs;
 use super::signals::Signals;
+use crate::api::ApiToken;
 use crate::app::{self, Settings};
 use crate::controller::{Debounce, EdgeSettings};
 use crate::core::model::{DialAddress, Limits, TextError, TimeSpan};
@@ -40,7 +42,8 @@ pub(super) struct Args {
     /// Longest time that a fetch may take.
     #[arg(long, env = "BASCULE_FETCH_TIMEOUT", default_value = "60s")]
     fetch_timeout: TimeSpan,
-    /// Where the API listens.
+    /// Where the API listens. Whoever reaches it may read; orders (`override`, `failback`) are taken only from this machine
+    /// itself, over loopback, or with the token of `--api-token-file`.
     #[arg(long, env = "BASCULE_LISTEN", default_value = "127.0.0.1:7500", value_name = "ADDRESS", value_parser = addresses::listen)]
     listen: SocketAddr,
     /// Where the verdict relays of edges are answered: an address, a socket file (`unix//run/bascule/relay.sock`), or `off`.
@@ -55,6 +58,8 @@ pub(super) struct Args {
     /// Longest wait before an edge is configured while changes go on.
     #[arg(long, env = "BASCULE_CEILING", default_value = "1s")]
     ceiling: TimeSpan,
+    #[command(flatten)]
+    token: TokenArgs,
     #[command(flatten)]
     git: GitArgs,
 }
@@ -94,7 +99,8 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Everything that can be refused without opening anything is refused here, by its flag, its value and the cure.
 fn settings(args: Args) -> anyhow::Result<Settings> {
-    let Args { repo, branch, path, state, poll, fetch_timeout, listen, relay, resync, quiet, ceiling, git } = args;
+    let Args { repo, branch, path, state, poll, fetch_timeout, listen, relay, resync, quiet, ceiling, token, git } =
+        args;
     ensure!(
         quiet <= ceiling,
         "`--quiet {quiet}` is longer than `--ceiling {ceiling}`, the longest wait of all: give a shorter `--quiet` or a \
@@ -111,9 +117,10 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         cache: state.with_extension("git"),
         timeout: fetch_timeout.get(),
     };
+    let api_token = token.token()?.as_deref().map(ApiToken::new);
     let debounce = Debounce { quiet: quiet.get(), ceiling: ceiling.get() };
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
-    Ok(Settings { source, state, poll: poll.get(), listen, relay: relay.0, edge, prober: prober() })
+    Ok(Settings { source, state, poll: poll.get(), listen, api_token, relay: relay.0, edge, prober: prober() })
 }
 
 /// The source, and the inventory's folder in it.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use crate::core::caddy::{Pool, Rendered, is_relayed, render};
 use crate::core::inventory::Edge;
 use crate::core::model::{BackendName, Digest};
-use crate::core::routing::{Effective, Exclusion, Role};
+use crate::core::routing::{Effective, EffectiveService, Exclusion, Role};
 
 /// A backend that has been out for so long is left out of the configuration, so that no load of it, by whomever, makes
 /// Caddy believe in it again.
@@ -61,9 +61,12 @@ impl Pooling {
     fn note_out(&mut self, effective: &Effective, now: Instant) {
         let mut before = std::mem::take(&mut self.out_since);
         let relayed = effective.services.values().filter(|service| is_relayed(&service.service));
-        for member in relayed.flat_map(|service| &service.members) {
+        for (service, member) in relayed.flat_map(|service| service.members.iter().map(move |member| (service, member)))
+        {
             let is_out = match member.role {
                 Role::LastResort => true,
+                // With nothing else alive the links that believe nothing would try it, and an operator took it out.
+                Role::Out(Exclusion::Overridden(_)) => has_living(service),
                 Role::Out(why) => !why.is_declared() && why != Exclusion::HeldBack && why != Exclusion::TierTooSmall,
                 Role::InRotation | Role::Standby => false,
             };
@@ -85,6 +88,10 @@ impl Pooling {
             .map(|(name, _)| name.clone())
             .collect()
     }
+}
+
+fn has_living(service: &EffectiveService) -> bool {
+    service.members.iter().any(|member| member.role == Role::InRotation)
 }
 
 fn names(effective: &Effective, pool: &Pool) -> BTreeSet<BackendName> {

@@ -2,17 +2,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::desk::{approve, not_served_yet};
 use super::edge_worker::EdgeWorker;
-use super::{Clock, EdgeReports, EdgeSettings, PlanSnapshot, RelayLog, SourceState, chain};
+use super::{Clock, EdgeReports, EdgeSettings, FailbackOrder, PlanSnapshot, RelayLog, SourceState, chain};
 use crate::core::health::Observed;
 use crate::core::inventory::{Desired, Edge};
 use crate::core::model::{EdgeName, Generation, Revision, ServiceName, Timestamp};
-use crate::core::routing::{Choice, Inputs, Overrides, plan};
+use crate::core::routing::{Choice, Inputs, Overrides, Plan, plan};
 use crate::edge::{AdminSettings, CaddyAdmin};
 use crate::store::Store;
 
@@ -36,6 +37,8 @@ pub struct Reconciler {
     pub observed: watch::Receiver<Arc<Observed>>,
     /// What operators decided.
     pub overrides: watch::Receiver<Arc<Overrides>>,
+    /// Services whose traffic may return, by operators' words.
+    pub failbacks: mpsc::Receiver<FailbackOrder>,
     /// What plans before this run chose.
     pub remembered: BTreeMap<ServiceName, Choice>,
     /// When each edge's relay last asked.
@@ -50,23 +53,18 @@ impl Reconciler {
     /// Runs until shutdown, and then until every edge worker has ended its pass.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut workers = Workers::default();
-        let mut planned: Option<(Revision, Generation)> = None;
+        let mut planned: Option<Planned> = None;
         let mut again_at: Option<Timestamp> = None;
         loop {
-            let desired = self.source.borrow_and_update().served.as_ref().map(|served| Arc::clone(&served.desired));
-            let observed = Arc::clone(&self.observed.borrow_and_update());
-            let is_overridden = self.overrides.has_changed().unwrap_or(false);
-            let overrides = Arc::clone(&self.overrides.borrow_and_update());
-            if let Some(desired) = desired {
-                let input = (desired.revision.clone(), observed.generation);
-                let now = (self.clock)();
-                let is_due = again_at.is_some_and(|at| at <= now);
-                if planned.as_ref() != Some(&input) || is_overridden || is_due {
-                    again_at = self.activate(&desired, &observed, &overrides).await;
-                    workers.follow(&self, &desired, &shutdown).await;
-                    let is_new = planned.as_ref().is_none_or(|(revision, _)| *revision != desired.revision);
-                    if is_new {
-                        self.forget_edges(&desired).await;
+            let newest = self.newest();
+            if let Some(newest) = newest {
+                let is_due = again_at.is_some_and(|at| at <= (self.clock)());
+                let input = newest.identity();
+                if is_due || planned.as_ref() != Some(&input) {
+                    again_at = self.activate(&newest, None).await;
+                    workers.follow(&self, &newest.desired, &shutdown).await;
+                    if planned.as_ref().is_none_or(|before| before.revision != input.revision) {
+                        self.forget_edges(&newest.desired).await;
                     }
                     planned = Some(input);
                 }
@@ -77,6 +75,7 @@ impl Reconciler {
                 changed = self.observed.changed() => if changed.is_err() { break },
                 changed = self.overrides.changed() => if changed.is_err() { break },
                 () = until(again_at, self.clock), if again_at.is_some() => {}
+                Some(order) = self.failbacks.recv() => again_at = self.fail_back(order).await.or(again_at),
                 name = workers.ended() => {
                     // Workers end at shutdown too, and may win this race.
                     if shutdown.is_cancelled() { break }
@@ -88,6 +87,49 @@ impl Reconciler {
         workers.stop_all().await;
     }
 
+    /// The newest snapshots; none before the first revision.
+    fn newest(&mut self) -> Option<Newest> {
+        let desired = self.source.borrow_and_update().served.as_ref().map(|served| Arc::clone(&served.desired));
+        let observed = Arc::clone(&self.observed.borrow_and_update());
+        let overrides = Arc::clone(&self.overrides.borrow_and_update());
+        Some(Newest { desired: desired?, observed, overrides })
+    }
+
+    /// Carries out an operator's word, as an activation of its own: the next one knows of nothing else than what was
+    /// planned here. Tells when to plan again, where it planned.
+    async fn fail_back(&mut self, order: FailbackOrder) -> Option<Timestamp> {
+        let Some(newest) = self.newest() else {
+            // Who asked may be gone.
+            let _ = order.reply.send(Err(not_served_yet()));
+            return None;
+        };
+        let previous = self.previous();
+        let inputs = self.inputs(&newest, previous.as_deref());
+        let approved = approve(&inputs, &self.store, &order).await;
+        let again_at = match &approved {
+            Ok(returned) => self.activate(&newest, Some(&returned.service)).await,
+            Err(_) => None,
+        };
+        let _ = order.reply.send(approved);
+        again_at
+    }
+
+    fn previous(&self) -> Option<Arc<Plan>> {
+        self.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan))
+    }
+
+    fn inputs<'a>(&'a self, newest: &'a Newest, previous: Option<&'a Plan>) -> Inputs<'a> {
+        Inputs {
+            desired: &newest.desired,
+            observed: &newest.observed,
+            overrides: &newest.overrides,
+            previous: previous.map(|plan| &plan.effective),
+            remembered: &self.remembered,
+            returning: None,
+            now: (self.clock)(),
+        }
+    }
+
     async fn forget_edges(&self, desired: &Desired) {
         let declared = desired.edges.keys().cloned().collect();
         if let Err(error) = self.store.retain_edges(declared, (self.clock)()).await {
@@ -96,16 +138,9 @@ impl Reconciler {
     }
 
     /// One activation: the newest snapshots in, a plan out. Tells when to plan again though nothing was heard.
-    async fn activate(&self, desired: &Arc<Desired>, observed: &Observed, overrides: &Overrides) -> Option<Timestamp> {
-        let previous = self.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
-        let inputs = Inputs {
-            desired,
-            observed,
-            overrides,
-            previous: previous.as_ref().map(|plan| &plan.effective),
-            remembered: &self.remembered,
-            now: (self.clock)(),
-        };
+    async fn activate(&self, newest: &Newest, returning: Option<&ServiceName>) -> Option<Timestamp> {
+        let previous = self.previous();
+        let inputs = Inputs { returning, ..self.inputs(newest, previous.as_deref()) };
         let plan = Arc::new(plan(&inputs));
         let next_at = plan.next_at;
         for change in plan.changes.iter().take(CHANGES_LOGGED) {
@@ -121,6 +156,7 @@ impl Reconciler {
         debug!(revision = %plan.revision, generation = %plan.generation, changes = plan.changes.len(), "activation ended");
         let is_new = !plan.changes.is_empty() || plan.holds != held_before;
         // Edges first: the record of what is served does not delay serving it.
+        let desired = &newest.desired;
         self.plans.send_replace(Some(PlanSnapshot { plan: Arc::clone(&plan), desired: Arc::clone(desired) }));
         if is_new && let Err(error) = self.store.record_served(Arc::clone(desired), plan).await {
             warn!(error = %chain(&error), "what is served not written to the state file");
@@ -129,8 +165,32 @@ impl Reconciler {
     }
 }
 
+/// What an activation takes.
+#[derive(Debug)]
+struct Newest {
+    desired: Arc<Desired>,
+    observed: Arc<Observed>,
+    overrides: Arc<Overrides>,
+}
+
+impl Newest {
+    fn identity(&self) -> Planned {
+        let Self { desired, observed, overrides } = self;
+        let (revision, generation) = (desired.revision.clone(), observed.generation);
+        Planned { revision, generation, overrides: Arc::clone(overrides) }
+    }
+}
+
+/// What the newest plan was made of: the same again needs no other plan, but for time.
+#[derive(Debug, PartialEq)]
+struct Planned {
+    revision: Revision,
+    generation: Generation,
+    overrides: Arc<Overrides>,
+}
+
 /// Waits until a moment, or for a while: the wall clock may be set meanwhile, so it is looked at again.
-async fn until(at: Option<Timestamp>, clock: Clock) {
+pub(super) async fn until(at: Option<Timestamp>, clock: Clock) {
     let Some(at) = at else { return };
     tokio::time::sleep(at.since(clock()).min(CLOCK_LOOK)).await;
 }

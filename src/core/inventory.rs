@@ -28,3 +28,4 @@ pub use self::kind::Kind;
 pub use self::load::{Loaded, load};
 pub use self::schema::{embedded, schemas};
 pub use self::starter::starter;
+pub(in crate::core) use self::suggest::closest;

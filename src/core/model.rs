@@ -18,7 +18,7 @@ pub use self::address::{
 };
 pub use self::count::counted;
 pub use self::diagnostic::{Diagnostic, Place, Related, Severity};
-pub use self::duration::TimeSpan;
+pub use self::duration::{Term, TimeSpan};
 pub use self::file_set::{FileSet, Limits};
 pub use self::hostname::Hostname;
 pub use self::name::{BackendName, EdgeName, ServiceName, SiteName, Tag};

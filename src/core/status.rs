@@ -1,6 +1,7 @@
 //! The one view of the whole that text, JSON and (later) HTML show.
 
 mod dto;
+mod operator;
 mod text;
 mod view;
 
@@ -8,5 +9,6 @@ pub use self::dto::{
     AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RelayState, RevisionDto, ServiceDto, SiteDto,
     StatusDto,
 };
-pub use self::text::{Paint, text};
+pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
+pub use self::text::{Paint, overrides_text, span, text};
 pub use self::view::{Applied, EdgeReport, Fault, Inputs, view};

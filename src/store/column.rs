@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::core::health::Verdict;
 use crate::core::inventory::{BackendState, Origin};
 use crate::core::model::{BackendName, Digest, EdgeName, Generation, Revision, ServiceName, SiteName, Timestamp};
+use crate::core::routing::{Action, Target};
 
 macro_rules! text_columns {
     ($($type:ty),+ $(,)?) => {$(
@@ -91,6 +92,30 @@ impl ToSql for Verdict {
 impl FromSql for Verdict {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         among(value, &[Self::Unknown, Self::Up, Self::Down].map(|verdict| (verdict, verdict.as_str())))
+    }
+}
+
+impl ToSql for Action {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_str().into())
+    }
+}
+
+impl FromSql for Action {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for Target {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.to_string().into())
+    }
+}
+
+impl FromSql for Target {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(FromSqlError::other)
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_probe_target.sql"),
     include_str!("migrations/0003_choices.sql"),
+    include_str!("migrations/0004_overrides.sql"),
 ];
 
 /// The newest version of the state file that this program knows.

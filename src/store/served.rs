@@ -98,6 +98,15 @@ impl Store {
         .await
     }
 
+    /// Forgets what was chosen for a service. Who awaits this before acting on it never acts on what a restart takes back.
+    pub async fn forget_choice(&self, service: ServiceName) -> Result<(), StoreError> {
+        self.write("forget what was chosen", move |connection| {
+            connection.prepare_cached("UPDATE services SET choice = NULL WHERE name = ?1")?.execute([service])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// What was served last.
     pub async fn served(&self) -> Result<Option<Served>, StoreError> {
         self.read("read what is served", |connection| {
@@ -138,7 +147,7 @@ impl Served {
 
 impl ServedBackend {
     fn of(member: &Member) -> Self {
-        let Member { backend, verdict, tier: _, role } = member;
+        let Member { backend, verdict, tier: _, role, overridden: _ } = member;
         Self {
             name: backend.name.clone(),
             service: backend.service.clone(),

@@ -3,8 +3,11 @@
 mod client;
 mod commands;
 mod demo;
+mod failback;
 mod faults;
 mod kill9;
+mod orders;
+mod overrides;
 mod program;
 mod push;
 mod relay;

@@ -5,6 +5,7 @@ mod e2e;
 mod edge;
 mod git;
 mod inventory;
+mod overrides;
 mod policies;
 mod probe;
 mod render;

@@ -72,6 +72,7 @@ impl History {
             overrides: &overrides,
             previous: self.previous.as_ref(),
             remembered: &self.remembered,
+            returning: None,
             now: at(second),
         };
         let plan = routing::plan(&inputs);
@@ -121,6 +122,7 @@ impl History {
 
     fn decide(&mut self, target: &str, action: Action, second: i64, length: i64) {
         self.overrides.push(Override {
+            by: String::new(),
             target: target.parse().expect("a target"),
             action,
             reason: "disk swap".to_owned(),

@@ -8,6 +8,7 @@ use bascule::core::health::{
 };
 use bascule::core::inventory::BackendState;
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
+use bascule::core::routing::Overrides;
 use bascule::core::status::{Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, RelayState, StatusDto, text, view};
 
 use crate::support::inventory::{Texts, desired, plan, set_state};
@@ -109,6 +110,7 @@ fn whole() -> StatusDto {
         fetched_at: Some(ago(5)),
         source_faults: [None, Some(&fault)],
         observed: &observed,
+        overrides: &Overrides::new(),
         plan: Some(&plan),
         edges: &edges,
     })
@@ -122,6 +124,7 @@ fn empty() -> StatusDto {
         fetched_at: None,
         source_faults: [None, None],
         observed: &observed,
+        overrides: &Overrides::new(),
         plan: None,
         edges: &edges,
     })
@@ -136,6 +139,7 @@ fn told(source: Option<&Fault>, refusal: &Fault) -> (Vec<String>, usize) {
         fetched_at: Some(ago(90)),
         source_faults: [source, Some(refusal)],
         observed: &observed,
+        overrides: &Overrides::new(),
         plan: None,
         edges: &edges,
     });
@@ -225,6 +229,7 @@ fn ready_is_a_revision_and_every_edge_tried() {
         fetched_at: None,
         source_faults: [None, None],
         observed: &observed,
+        overrides: &Overrides::new(),
         plan: None,
         edges: &edges,
     };

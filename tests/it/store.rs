@@ -3,6 +3,7 @@
 mod durability;
 mod load;
 mod open;
+mod overrides;
 mod process;
 mod retention;
 mod rows;

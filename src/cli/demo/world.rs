@@ -58,6 +58,7 @@ impl World {
             state: folder.path().join("bascule.db"),
             poll: Duration::from_secs(30),
             listen: places.api,
+            api_token: None,
             relay: Some(places.relay.to_string().parse()?),
             edge: EdgeSettings::default(),
             prober: super::super::run::prober(),

@@ -2,9 +2,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use clap::builder::NonEmptyStringValueParser;
 
+use super::super::secret::{secret, unreadable};
 use crate::git::Credentials;
 
 /// Credentials for the repository. Secrets are files or environment variables, never arguments: arguments are seen by every
@@ -61,26 +62,9 @@ pub(super) fn credentials(args: GitArgs) -> anyhow::Result<Credentials> {
     Ok(Credentials { username, password, ssh_key, ssh_passphrase, known_hosts, ca_file })
 }
 
-/// A secret from a file, else from the environment. The newline that editors leave at the end of a file is not part of it.
-fn secret(flag: &str, file: Option<&Path>, variable: &str) -> anyhow::Result<Option<String>> {
-    let Some(file) = file else {
-        return Ok(std::env::var(variable).ok().filter(|value| !value.is_empty()));
-    };
-    let text = std::fs::read_to_string(file).with_context(|| unreadable(flag, file))?;
-    let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() {
-        bail!("{flag}: `{}` is empty; put the secret into it, or leave the flag out", file.display());
-    }
-    Ok(Some(secret.to_owned()))
-}
-
 /// The first bytes of a file.
 fn start_of(flag: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut start = Vec::new();
     File::open(path).and_then(|file| file.take(16).read_to_end(&mut start)).with_context(|| unreadable(flag, path))?;
     Ok(start)
-}
-
-fn unreadable(flag: &str, path: &Path) -> String {
-    format!("{flag}: cannot read `{}`; name a file that is there and that bascule's user may read", path.display())
 }

@@ -1,7 +1,7 @@
 /// The candidate that `text` was most likely meant to be, where one is close enough.
 ///
 /// Close is about a third of the length in edits: `torry` is `thory`, `db` is not `ui`.
-pub(super) fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(in crate::core) fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let text = text.to_lowercase();
     let allowed = ((text.chars().count() + 1) / 3).max(1);
     let rated = candidates.into_iter().filter_map(|candidate| {

@@ -31,6 +31,16 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The time of day for people, with the date where that is another one than at `now`: `14:05 UTC`.
+    pub fn clock(self, now: Self) -> String {
+        let written = |moment: Self, format: &str| match jiff::Timestamp::from_millisecond(moment.0) {
+            Ok(moment) => moment.strftime(format).to_string(),
+            Err(_) => moment.to_string(),
+        };
+        let is_today = written(self, "%F") == written(now, "%F");
+        written(self, if is_today { "%H:%M UTC" } else { "%F %H:%M UTC" })
+    }
+
     /// This moment plus a duration.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -64,6 +74,14 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_day_has_a_date_where_it_is_another_one() {
+        let now = Timestamp::from_unix_millis(1_700_000_000_123);
+        assert_eq!(now.plus(Duration::from_secs(59)).clock(now), "22:14 UTC");
+        assert_eq!(now.plus(Duration::from_hours(2)).clock(now), "2023-11-15 00:13 UTC");
+        assert_eq!(Timestamp::from_unix_millis(0).clock(now), "1970-01-01 00:00 UTC");
+    }
 
     #[test]
     fn timestamps_are_rfc_3339() {

@@ -16,6 +16,16 @@ pub enum Choice {
     Backend(BackendName),
 }
 
+impl Choice {
+    /// The choice in words: `site dijon`.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Tier(tier) => tier.to_string(),
+            Self::Backend(backend) => format!("backend {backend}"),
+        }
+    }
+}
+
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

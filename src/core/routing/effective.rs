@@ -82,7 +82,7 @@ impl Effective {
         let mut services = BTreeMap::new();
         for (name, service) in &inputs.desired.services {
             let backends = by_service.remove(name).unwrap_or_default();
-            let (effective, at) = merge_service(inputs, service, &backends);
+            let (effective, at) = EffectiveService::merge(inputs, service, &backends);
             next_at = [next_at, at].into_iter().flatten().min();
             services.insert(name.clone(), Arc::new(effective));
         }
@@ -90,44 +90,56 @@ impl Effective {
     }
 }
 
-fn merge_service(
-    inputs: &Inputs<'_>,
-    service: &Arc<Service>,
-    backends: &[&Arc<Backend>],
-) -> (EffectiveService, Option<Timestamp>) {
-    let before = inputs.previous.and_then(|previous| previous.services.get(&service.name));
-    let remembered = || inputs.remembered.get(&service.name).cloned();
-    let choice = before.map_or_else(remembered, |before| before.choice.clone());
-    let mut members: Vec<Member> = backends.iter().map(|backend| judge(inputs, service, backend)).collect();
-    members.sort_by(|a, b| order(a).cmp(&order(b)));
+impl EffectiveService {
+    /// Merges one service, with its backends. The moment is that at which time alone would change the outcome.
+    pub(super) fn merge(
+        inputs: &Inputs<'_>,
+        service: &Arc<Service>,
+        backends: &[&Arc<Backend>],
+    ) -> (Self, Option<Timestamp>) {
+        // Where an operator ends what recovers, nothing is known of before.
+        let is_returning = inputs.returning == Some(&service.name);
+        let previous = inputs.previous.filter(|_| !is_returning);
+        let before = previous.and_then(|previous| previous.services.get(&service.name)).map(|before| &**before);
+        let remembered = || inputs.remembered.get(&service.name).filter(|_| !is_returning).cloned();
+        let choice = before.map_or_else(remembered, |before| before.choice.clone());
+        let mut members: Vec<Member> = backends.iter().map(|backend| judge(inputs, service, backend)).collect();
+        members.sort_by(|a, b| order(a).cmp(&order(b)));
 
-    let candidates: Vec<Candidate> = members
-        .iter()
-        .enumerate()
-        .filter(|(_, member)| !matches!(member.role, Role::Out(why) if why != Exclusion::Down))
-        .map(|(index, member)| Candidate {
-            index,
-            tier: member.tier,
-            is_down: member.role != Role::InRotation,
-            verdict: member.verdict,
-            since: inputs.observed.backends.get(&member.backend.name).and_then(|health| health.since),
-            is_forced: inputs.overrides.of(&member.backend, inputs.now).is_some_and(|it| it.action == Action::Up),
-            was_out: before
-                .and_then(|before| before.member(&member.backend.name))
-                .is_some_and(|member| matches!(member.role, Role::Out(Exclusion::Down | Exclusion::Recovering))),
-        })
-        .collect();
-    if service.maintenance || candidates.is_empty() {
-        let serving = if service.maintenance { Serving::Maintenance } else { Serving::Nothing };
-        return (EffectiveService { service: Arc::clone(service), serving, members, choice }, None);
+        let candidates: Vec<Candidate> = members
+            .iter()
+            .enumerate()
+            .filter(|(_, member)| !matches!(member.role, Role::Out(why) if why != Exclusion::Down))
+            .map(|(index, member)| candidate(inputs, before, index, member))
+            .collect();
+        if service.maintenance || candidates.is_empty() {
+            let serving = if service.maintenance { Serving::Maintenance } else { Serving::Nothing };
+            return (Self { service: Arc::clone(service), serving, members, choice }, None);
+        }
+        let asked = policy::Question { service, members: &members, candidates: &candidates, choice, now: inputs.now };
+        let policy::Answer { roles, choice, next_at } = policy::answer(&asked);
+        for (index, role) in roles {
+            members[index].role = role;
+        }
+        let serving = serving(service, &mut members);
+        (Self { service: Arc::clone(service), serving, members, choice }, next_at)
     }
-    let asked = policy::Question { service, members: &members, candidates: &candidates, choice, now: inputs.now };
-    let policy::Answer { roles, choice, next_at } = policy::answer(&asked);
-    for (index, role) in roles {
-        members[index].role = role;
+}
+
+/// What a policy needs to know of a member.
+fn candidate(inputs: &Inputs<'_>, before: Option<&EffectiveService>, index: usize, member: &Member) -> Candidate {
+    let name = &member.backend.name;
+    Candidate {
+        index,
+        tier: member.tier,
+        verdict: member.verdict,
+        is_down: member.role != Role::InRotation,
+        since: inputs.observed.backends.get(name).and_then(|health| health.since),
+        is_forced: member.overridden.as_ref().is_some_and(|it| it.action == Action::Up),
+        was_out: before
+            .and_then(|before| before.member(name))
+            .is_some_and(|member| matches!(member.role, Role::Out(Exclusion::Down | Exclusion::Recovering))),
     }
-    let serving = serving(service, &mut members);
-    (EffectiveService { service: Arc::clone(service), serving, members, choice }, next_at)
 }
 
 fn order(member: &Member) -> (usize, &crate::core::model::SiteName, &BackendName) {
@@ -138,7 +150,8 @@ fn order(member: &Member) -> (usize, &crate::core::model::SiteName, &BackendName
 fn judge(inputs: &Inputs<'_>, service: &Service, backend: &Arc<Backend>) -> Member {
     let verdict = inputs.observed.verdict(&backend.name);
     let at_work = service.maintenance || inputs.desired.sites.get(&backend.site).is_some_and(|site| site.maintenance);
-    let action = inputs.overrides.of(backend, inputs.now).map(|it| it.action);
+    let overridden = inputs.overrides.of(backend, inputs.now);
+    let action = overridden.map(|it| it.action);
     // What a declaration rules out comes before what an operator or a probe says: a drained backend that is also down
     // reads "draining".
     let role = match (backend.state, backend.weight) {
@@ -152,7 +165,8 @@ fn judge(inputs: &Inputs<'_>, service: &Service, backend: &Arc<Backend>) -> Memb
             (None, Verdict::Down) => Role::Out(Exclusion::Down),
         },
     };
-    Member { backend: Arc::clone(backend), verdict, tier: service.routing.policy.tier_of(backend), role }
+    let tier = service.routing.policy.tier_of(backend);
+    Member { backend: Arc::clone(backend), verdict, tier, role, overridden: overridden.cloned() }
 }
 
 /// How well the service is served by the roles given; with nothing left, what its policy says.

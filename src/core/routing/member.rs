@@ -1,9 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Action;
+use super::{Action, Override};
 use crate::core::health::Verdict;
 use crate::core::inventory::Backend;
+use crate::core::model::Timestamp;
 
 /// One backend's part in its service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,23 @@ pub struct Member {
     pub tier: usize,
     /// Whether it gets traffic, and why (not).
     pub role: Role,
+    /// What an operator decided about it, or about its site.
+    pub overridden: Option<Arc<Override>>,
+}
+
+impl Member {
+    /// What there is to say of it; none for a backend that simply serves.
+    pub fn reason(&self, now: Timestamp) -> Option<String> {
+        let overridden = self.overridden.as_ref().map(|it| it.of_backend(now));
+        match (self.role, overridden) {
+            // The override says all that the role does.
+            (Role::Out(Exclusion::Overridden(_)), Some(overridden)) => Some(overridden),
+            (role, overridden) => {
+                let parts: Vec<_> = [role.reason(), overridden].into_iter().flatten().collect();
+                (!parts.is_empty()).then(|| parts.join("; "))
+            }
+        }
+    }
 }
 
 /// Whether a backend gets traffic.

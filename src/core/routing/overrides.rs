@@ -1,14 +1,20 @@
+mod order;
+mod target;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::order::{Cause, Field, OverrideDoc, Refusal, signature};
+pub use self::target::Target;
 use crate::core::inventory::Backend;
-use crate::core::model::{BackendName, SiteName, TextError, Timestamp, text_type};
+use crate::core::model::{TextError, Timestamp};
 
 /// An operator's temporary decision about a backend or a site. It ends by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
     /// What it is about.
     pub target: Target,
@@ -16,47 +22,32 @@ pub struct Override {
     pub action: Action,
     /// Why, in the operator's words.
     pub reason: String,
+    /// Who decided; empty where nobody says.
+    pub by: String,
     /// When it was decided.
     pub set_at: Timestamp,
     /// When it ends.
     pub until: Timestamp,
 }
 
-/// What an override is about: `backend:api-dijon-1` or `site:dijon`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
-    /// One backend.
-    Backend(BackendName),
-    /// All backends of a site.
-    Site(SiteName),
-}
+impl Override {
+    /// The decision without its target: `drain, until 14:05 UTC, "disk swap" (by anna)`.
+    pub fn decision(&self, now: Timestamp) -> String {
+        let Self { target: _, action, reason, by, set_at: _, until } = self;
+        let until = until.clock(now);
+        let by = if by.is_empty() { String::new() } else { format!(" (by {by})") };
+        format!("{action}, until {until}, \"{reason}\"{by}")
+    }
 
-impl Target {
-    fn parse(text: &str) -> Option<Self> {
-        match text.split_once(':')? {
-            ("backend", name) => name.parse().ok().map(Self::Backend),
-            ("site", name) => name.parse().ok().map(Self::Site),
-            _ => None,
+    /// What there is to say of a backend that it holds for.
+    pub(super) fn of_backend(&self, now: Timestamp) -> String {
+        let decision = self.decision(now);
+        match &self.target {
+            Target::Backend(_) => format!("override: {decision}"),
+            Target::Site(site) => format!("override of site {site}: {decision}"),
         }
     }
 }
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Backend(name) => write!(f, "backend:{name}"),
-            Self::Site(name) => write!(f, "site:{name}"),
-        }
-    }
-}
-
-text_type!(
-    Target,
-    name: "Target",
-    expected: "a target such as `backend:api-dijon-1` or `site:dijon`",
-    pattern: "^(backend|site):[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
-    examples: ["backend:api-dijon-1", "site:dijon"]
-);
 
 /// What an operator decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -100,7 +91,7 @@ impl FromStr for Action {
 
 /// The overrides in force, one for each target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Overrides(BTreeMap<Target, Override>);
+pub struct Overrides(BTreeMap<Target, Arc<Override>>);
 
 impl Overrides {
     /// None.
@@ -110,12 +101,28 @@ impl Overrides {
 
     /// Those of a list that have not ended.
     pub fn in_force(all: impl IntoIterator<Item = Override>, now: Timestamp) -> Self {
-        let in_force = all.into_iter().filter(|it| it.until > now);
-        Self(in_force.map(|it| (it.target.clone(), it)).collect())
+        all.into_iter().filter(|it| it.until > now).collect()
+    }
+
+    /// Takes a decision, in place of the one before about the same target.
+    pub fn insert(&mut self, decided: Override) -> Option<Arc<Override>> {
+        self.0.insert(decided.target.clone(), Arc::new(decided))
+    }
+
+    /// Ends the decision about a target.
+    pub fn remove(&mut self, target: &Target) -> Option<Arc<Override>> {
+        self.0.remove(target)
+    }
+
+    /// Takes out those that have ended.
+    pub fn take_ended(&mut self, now: Timestamp) -> Vec<Arc<Override>> {
+        let ended: Vec<_> = self.0.values().filter(|it| it.until <= now).cloned().collect();
+        self.0.retain(|_, it| it.until > now);
+        ended
     }
 
     /// The one that holds for a backend: its own, before its site's.
-    pub fn of(&self, backend: &Backend, now: Timestamp) -> Option<&Override> {
+    pub fn of(&self, backend: &Backend, now: Timestamp) -> Option<&Arc<Override>> {
         if self.0.is_empty() {
             return None;
         }
@@ -123,13 +130,24 @@ impl Overrides {
         get(&Target::Backend(backend.name.clone())).or_else(|| get(&Target::Site(backend.site.clone())))
     }
 
+    /// The target of one of them that somebody names: in full, or by its bare name where only one has it.
+    pub fn named(&self, text: &str) -> Result<Target, Refusal> {
+        Target::overridden(text, self.0.keys())
+    }
+
     /// All of them, by target.
     pub fn iter(&self) -> impl Iterator<Item = &Override> {
-        self.0.values()
+        self.0.values().map(|it| &**it)
     }
 
     /// When the next of them ends.
     pub fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
         self.0.values().map(|it| it.until).filter(|until| *until > now).min()
+    }
+}
+
+impl FromIterator<Override> for Overrides {
+    fn from_iter<T: IntoIterator<Item = Override>>(all: T) -> Self {
+        Self(all.into_iter().map(|it| (it.target.clone(), Arc::new(it))).collect())
     }
 }

@@ -93,6 +93,8 @@ pub struct Inputs<'a> {
     pub previous: Option<&'a Effective>,
     /// What was chosen by plans before those of this run. Looked at for services that `previous` does not have.
     pub remembered: &'a BTreeMap<ServiceName, Choice>,
+    /// The service whose traffic may return now to what it prefers, by an operator's word.
+    pub returning: Option<&'a ServiceName>,
     /// The moment of the plan.
     pub now: Timestamp,
 }
@@ -104,7 +106,15 @@ impl<'a> Inputs<'a> {
         static OVERRIDES: Overrides = Overrides::new();
         static REMEMBERED: BTreeMap<ServiceName, Choice> = BTreeMap::new();
         let now = Timestamp::from_unix_millis(0);
-        Self { desired, observed: &OBSERVED, overrides: &OVERRIDES, previous: None, remembered: &REMEMBERED, now }
+        Self {
+            desired,
+            observed: &OBSERVED,
+            overrides: &OVERRIDES,
+            previous: None,
+            remembered: &REMEMBERED,
+            returning: None,
+            now,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::OverrideDto;
 use crate::core::model::Timestamp;
 
 /// The answer of `GET /v1/status`.
@@ -19,6 +20,9 @@ pub struct StatusDto {
     pub fetched_at: Option<Timestamp>,
     /// What is wrong now, worst first.
     pub faults: Vec<FaultDto>,
+    /// What operators decided, as long as it holds, by target.
+    #[serde(default)]
+    pub overrides: Vec<OverrideDto>,
     /// Sites by name.
     pub sites: Vec<SiteDto>,
     /// Services by name.

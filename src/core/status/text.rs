@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use super::{BackendDto, EdgeDto, EdgeState, StatusDto};
+use super::{BackendDto, EdgeDto, EdgeState, OverrideDto, StatusDto};
 use crate::core::model::{Timestamp, counted};
 
 /// Whether text may carry terminal colours.
@@ -41,6 +41,23 @@ pub fn text(status: &StatusDto, paint: Paint) -> String {
     out
 }
 
+/// Shows overrides to people, a line each.
+pub fn overrides_text(overrides: &[OverrideDto], now: Timestamp, paint: Paint) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_overrides(&mut out, overrides, now, paint);
+    out
+}
+
+fn write_overrides(out: &mut String, overrides: &[OverrideDto], now: Timestamp, paint: Paint) -> std::fmt::Result {
+    for it in overrides {
+        let (decision, left) = (it.decision(now), span(it.remaining_seconds));
+        write!(out, "{} {}: {decision}, {left} left", paint.doubtful("override"), it.target)?;
+        writeln!(out, "{}", if it.declared { "" } else { "; not in the inventory, so it does nothing" })?;
+    }
+    Ok(())
+}
+
 fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::Result {
     let now = status.at;
     match &status.revision {
@@ -62,6 +79,7 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
             writeln!(out, "      {line}")?;
         }
     }
+    write_overrides(out, &status.overrides, now, paint)?;
     for edge in &status.edges {
         let state = match edge.state {
             EdgeState::InSync => paint.good("in sync"),
@@ -145,7 +163,11 @@ fn write_backend(out: &mut String, backend: &BackendDto, now: Timestamp, paint: 
 
 /// An age in its largest unit: people compare, they do not calculate.
 fn age(now: Timestamp, since: Option<Timestamp>) -> String {
-    let seconds = since.map_or(0, |since| now.since(since).as_secs());
+    span(since.map_or(0, |since| now.since(since).as_secs()))
+}
+
+/// A length of time in its largest unit.
+pub fn span(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds}s"),
         120..=7_199 => format!("{}m", seconds / 60),

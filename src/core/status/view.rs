@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RelayState, RevisionDto, ServiceDto, SiteDto,
-    StatusDto,
+    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, OverrideDto, RelayState, RevisionDto,
+    ServiceDto, SiteDto, StatusDto,
 };
 use crate::core::health::{BackendHealth, Observed, Outcome, Verdict};
 use crate::core::inventory::{Desired, Edge};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, SiteName, Timestamp};
-use crate::core::routing::{EffectiveService, Member, Plan};
+use crate::core::routing::{EffectiveService, Member, Override, Overrides, Plan};
 
 /// Everything a view is made of.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,8 @@ pub struct Inputs<'a> {
     pub source_faults: [Option<&'a Fault>; 2],
     /// What probes say.
     pub observed: &'a Observed,
+    /// What operators say.
+    pub overrides: &'a Overrides,
     /// The newest plan.
     pub plan: Option<&'a Plan>,
     /// How each edge stands.
@@ -73,7 +75,7 @@ pub struct Applied {
 
 /// Makes the view.
 pub fn view(inputs: &Inputs<'_>) -> StatusDto {
-    let Inputs { now, served, fetched_at, source_faults: _, observed, plan, edges } = *inputs;
+    let Inputs { now, served, fetched_at, source_faults: _, observed, overrides, plan, edges } = *inputs;
     let desired = served.map(|(_, desired)| desired);
     let effective = plan.map(|plan| &plan.effective);
     let edge = |edge: &std::sync::Arc<Edge>| edge_dto(edge, edges.get(&edge.name));
@@ -86,12 +88,18 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         generation: observed.generation.0,
         fetched_at,
         faults: faults(inputs),
+        overrides: in_force(overrides, now).map(|it| OverrideDto::of(it, desired, now)).collect(),
         sites: desired.map_or_else(Vec::new, |desired| site_dtos(desired, observed)),
         services: effective.map_or_else(Vec::new, |effective| {
-            effective.services.values().map(|service| service_dto(service, observed)).collect()
+            effective.services.values().map(|service| service_dto(service, observed, now)).collect()
         }),
         edges: edge_dtos,
     }
+}
+
+/// Those that have not ended. One that has is taken out a moment later.
+fn in_force(overrides: &Overrides, now: Timestamp) -> impl Iterator<Item = &Override> {
+    overrides.iter().filter(move |it| it.until > now)
 }
 
 fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
@@ -165,19 +173,19 @@ fn site_dtos(desired: &Desired, observed: &Observed) -> Vec<SiteDto> {
     desired.sites.values().map(site).collect()
 }
 
-fn service_dto(effective: &EffectiveService, observed: &Observed) -> ServiceDto {
+fn service_dto(effective: &EffectiveService, observed: &Observed, now: Timestamp) -> ServiceDto {
     let service = &effective.service;
     ServiceDto {
         name: service.name.to_string(),
         domains: service.domains.iter().map(ToString::to_string).collect(),
         paths: service.paths.iter().map(ToString::to_string).collect(),
         serving: effective.serving.as_str().to_owned(),
-        backends: effective.members.iter().map(|member| backend_dto(member, observed)).collect(),
+        backends: effective.members.iter().map(|member| backend_dto(member, observed, now)).collect(),
     }
 }
 
-fn backend_dto(member: &Member, observed: &Observed) -> BackendDto {
-    let Member { backend, verdict, tier, role } = member;
+fn backend_dto(member: &Member, observed: &Observed, now: Timestamp) -> BackendDto {
+    let Member { backend, verdict, tier, role, overridden: _ } = member;
     let unknown = BackendHealth::default();
     let health = observed.backends.get(&backend.name).unwrap_or(&unknown);
     let failure = |outcome: &Outcome| match outcome {
@@ -192,7 +200,7 @@ fn backend_dto(member: &Member, observed: &Observed) -> BackendDto {
         since: health.since,
         in_rotation: role.gets_traffic(),
         tier: *tier,
-        reason: role.reason(),
+        reason: member.reason(now),
         weight: backend.weight,
         passes: health.passes,
         fails: health.fails,

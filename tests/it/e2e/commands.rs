@@ -229,10 +229,11 @@ fn schemas_go_to_the_folder_that_is_named() {
 fn a_controller_that_is_not_there_is_said() {
     let port = ReservedPort::take();
     let server = format!("http://127.0.0.1:{}", port.get());
-    for command in ["status", "healthcheck"] {
-        let ran = bascule(Path::new("/"), &[command, "--server", &server]);
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{command}");
-        assert!(ran.stderr.contains(&format!("no controller answers at {server}")), "{command}: {}", ran.stderr);
+    let up = ["override", "up", "a", "--for", "1h", "--reason", "b"];
+    for command in [&["status"][..], &["healthcheck"], &["failback", "a"], &["override", "clear", "a"], &up] {
+        let ran = bascule(Path::new("/"), &[command, &["--server", &server]].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{command:?}");
+        assert!(ran.stderr.contains(&format!("no controller answers at {server}")), "{command:?}: {}", ran.stderr);
     }
 }
 
@@ -244,6 +245,10 @@ fn what_is_mistyped_is_never_taken_for_changes() {
         &["paln"],
         &[],
         &["run", "--listen", "here"],
+        &["override", "down", "api-dijon-1", "--reason", "x"],
+        &["override", "down", "api-dijon-1", "--for", "1h"],
+        &["override", "down", "api-dijon-1", "--for", "31d", "--reason", "x"],
+        &["override", "off", "api-dijon-1", "--for", "1h", "--reason", "x"],
         &["--log", "a=b=c", "version"],
     ] {
         let ran = run(args);
@@ -262,8 +267,12 @@ fn what_is_mistyped_is_never_taken_for_changes() {
 #[test]
 fn every_flag_is_a_variable_too() {
     let mut settings = 0;
-    for command in ["run", "check", "render", "plan", "apply", "status", "healthcheck", "demo"] {
-        let help = bascule(Path::new("/"), &[command, "--help"]).succeeded();
+    let commands =
+        ["run", "check", "render", "plan", "apply", "status", "healthcheck", "demo", "failback"].map(|it| vec![it]);
+    // What `override drain` needs each time is no setting: a variable that is forgotten would decide.
+    for command in commands.into_iter().chain([vec!["override", "list"], vec!["override", "clear"]]) {
+        let help = bascule(Path::new("/"), &[&command[..], &["--help"]].concat()).succeeded();
+        let command = command.join(" ");
         let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
         let flags = flags.filter_map(|line| line.split([' ', '=']).next());
         for flag in flags.filter(|flag| *flag != "help" && *flag != "version") {

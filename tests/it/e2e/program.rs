@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// What a run of the program came to.
 #[derive(Debug)]
@@ -7,6 +7,13 @@ pub(super) struct Ran {
     pub(super) code: Option<i32>,
     pub(super) stdout: String,
     pub(super) stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes UTF-8");
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
 }
 
 impl Ran {
@@ -27,7 +34,5 @@ pub(super) fn program(folder: &Path) -> Command {
 
 /// Runs the program in a folder, to its end.
 pub(super) fn bascule(folder: &Path, args: &[&str]) -> Ran {
-    let output = program(folder).args(args).output().expect("bascule runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes UTF-8");
-    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    program(folder).args(args).output().expect("bascule runs").into()
 }

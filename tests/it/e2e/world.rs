@@ -7,6 +7,7 @@ use std::time::Duration;
 use bascule::core::status::StatusDto;
 use tempfile::TempDir;
 
+use super::program::{Ran, program};
 use crate::support::caddy::Caddy;
 use crate::support::http::HttpBackend;
 use crate::support::port::ReservedPort;
@@ -177,7 +178,7 @@ impl World {
     }
 
     pub(super) async fn status(&self) -> Option<StatusDto> {
-        let url = format!("http://127.0.0.1:{}/v1/status", self.api.get());
+        let url = self.api_url("/v1/status");
         let body = self.client.get(url).send().await.ok()?.text().await.ok()?;
         Some(serde_json::from_str(&body).expect("a status"))
     }
@@ -185,14 +186,29 @@ impl World {
     /// `bascule status`: whether it succeeds, and what it prints.
     pub(super) fn status_text(&self) -> (bool, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_bascule"))
-            .args(["status", "--server", &format!("http://127.0.0.1:{}", self.api.get())])
+            .args(["status", "--server", &self.api_url("")])
             .output()
             .expect("bascule runs");
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Runs the program against this world's controller, as anna.
+    pub(super) fn run(&self, args: &[&str]) -> Ran {
+        let server = self.api_url("");
+        let output = program(self.dir.path())
+            .envs([("BASCULE_SERVER", server.as_str()), ("USER", "anna")])
+            .args(args)
+            .output()
+            .expect("bascule runs");
+        output.into()
+    }
+
+    pub(super) fn api_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.api.get())
+    }
+
     pub(super) async fn api(&self, path: &str) -> Option<u16> {
-        let url = format!("http://127.0.0.1:{}{path}", self.api.get());
+        let url = self.api_url(path);
         Some(self.client.get(url).send().await.ok()?.status().as_u16())
     }
 

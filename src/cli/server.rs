@@ -1,0 +1,99 @@
+//! The command line's side of a controller's API.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use reqwest::{Client, Method, RequestBuilder, Url, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::addresses;
+use crate::core::status::ErrorDto;
+
+/// A controller answers from memory, or after a write to its state file; one that takes longer is hung.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ServerArgs {
+    /// Where the controller's API listens.
+    #[arg(
+        long,
+        env = "BASCULE_SERVER",
+        default_value = "http://127.0.0.1:7500",
+        value_name = "URL",
+        value_parser = addresses::server
+    )]
+    server: String,
+}
+
+/// A running controller.
+pub(super) struct Server {
+    address: String,
+    token: Option<String>,
+    client: Client,
+}
+
+impl Server {
+    pub(super) fn new(args: ServerArgs, token: Option<String>) -> anyhow::Result<Self> {
+        let ServerArgs { server: address } = args;
+        let client = Client::builder().no_proxy().timeout(TIMEOUT).build()?;
+        Ok(Self { address, token, client })
+    }
+
+    /// What a controller answers to a question.
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<String> {
+        self.ask(self.client.get(format!("{}{path}", self.address))).await
+    }
+
+    /// What a controller answers to an order. The place is given by its parts: what people type is in them.
+    pub(super) async fn order<T: Serialize>(&self, method: Method, place: &[&str], body: &T) -> anyhow::Result<String> {
+        let url = self.place(place)?;
+        let body = serde_json::to_vec(body)?;
+        let mut request = self.client.request(method, url).header(header::CONTENT_TYPE, "application/json").body(body);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        self.ask(request).await
+    }
+
+    fn place(&self, place: &[&str]) -> anyhow::Result<Url> {
+        let mut url = Url::parse(&self.address)?;
+        let mut segments = url.path_segments_mut().map_err(|()| anyhow!("`{}` is no URL of a server", self.address))?;
+        segments.pop_if_empty().extend(place);
+        drop(segments);
+        Ok(url)
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> anyhow::Result<String> {
+        let answer = request.send().await.map_err(|error| unanswered(&self.address, &error))?;
+        let (status, url) = (answer.status(), answer.url().clone());
+        let body = answer.text().await.with_context(|| format!("the answer of {url} broke off"))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        match serde_json::from_str::<ErrorDto>(&body) {
+            Ok(ErrorDto { error, field: _ }) => bail!("{error}"),
+            Err(_) => bail!("{url} answered {status}: {}", body.trim()),
+        }
+    }
+
+    /// Reads an answer.
+    pub(super) fn read<T: DeserializeOwned>(&self, body: &str) -> anyhow::Result<T> {
+        serde_json::from_str(body)
+            .with_context(|| format!("{} does not answer like bascule {}", self.address, env!("CARGO_PKG_VERSION")))
+    }
+}
+
+/// The library tells the address and the fault three times over; its last cause is what the system says.
+fn unanswered(server: &str, error: &reqwest::Error) -> anyhow::Error {
+    if error.is_timeout() {
+        return anyhow!("the controller at {server} did not answer within {} s", TIMEOUT.as_secs());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    anyhow!(
+        "no controller answers at {server} ({cause}): start one with `bascule run`, or say where it listens with `--server`"
+    )
+}
