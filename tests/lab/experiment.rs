@@ -98,8 +98,9 @@ pub(crate) fn run(world: &mut World, contender: Contender, case: Case, offer: Of
         fault.begin(world, bascule);
         pass_until(begin + LEAD);
     }
-    let cut_at = Instant::now();
     cut.begin(world);
+    // Its end: a request that began while backends were being killed was in flight at the cut.
+    let cut_at = Instant::now();
     cut.last(world, cut_at + timing.cut);
     let status = matches!(edge, Edge::Bascule(_)).then(|| Bascule::status(world)).flatten();
     let heal = Instant::now();

@@ -13,15 +13,6 @@ const STALL_MAX: Ms = Ms(1500);
 /// What traffic may take to come back beyond `rise` probes.
 const RETURN_MARGIN: Duration = Duration::from_secs(2);
 
-/// What a client sees of a reload: its new connection was in the queue of a socket that Caddy closed.
-const CLOSED: [&str; 4] =
-    ["GET closed without an answer", "GET not connected", "POST closed without an answer", "POST not connected"];
-/// How many requests a reload may close, at the rates of the lab.
-const CLOSED_EACH: usize = 2;
-
-/// How long Caddy's passive checks leave out what failed once, unless a push lets them forget.
-const PASSIVE: Duration = Duration::from_secs(10);
-
 /// One thing that must hold, with what was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -34,7 +25,6 @@ pub(crate) struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rule {
     NoFailedGet,
-    NothingLostToTheCut,
     NoFailedPost,
     NothingTwice,
     ShortStall,
@@ -42,7 +32,6 @@ pub(crate) enum Rule {
     StreamsElsewhere,
     Moved,
     Back,
-    BackAfterPassive,
     Recovered,
     NothingTakenOut,
     CauseNamed,
@@ -52,7 +41,6 @@ impl Rule {
     pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::NoFailedGet => "no GET fails",
-            Self::NothingLostToTheCut => "no GET and no later POST fails, but where a reload closed its connection",
             Self::NoFailedPost => {
                 "no POST fails that begins later than a second after the cut (at a crash: after the cut)"
             }
@@ -62,7 +50,6 @@ impl Rule {
             Self::StreamsElsewhere => "no stream of another site is lost",
             Self::Moved => "the edge by itself moves traffic within two intervals and a timeout",
             Self::Back => "traffic is back within rise x interval + 2 s",
-            Self::BackAfterPassive => "traffic is back once Caddy's passive checks have forgotten what failed",
             Self::Recovered => "all is well again after the fault",
             Self::NothingTakenOut => "no backend is taken out",
             Self::CauseNamed => "the status names the cause",
@@ -111,18 +98,6 @@ pub(crate) fn judge(case: Case, figures: &Figures, best_peer: Option<Ms>) -> Vec
     let limit = Ms::from(INTERVAL * RISE + RETURN_MARGIN);
     find(Rule::Back, figures.back.is_some_and(|back| back <= limit), shown(figures.back));
     findings
-}
-
-/// Weaker rules, which hold where the strict ones do not yet: for tests that must pass today.
-pub(crate) fn judge_by_weaker(case: Case, figures: &Figures) -> Vec<Finding> {
-    let failed = figures.get.all() + late_posts(case, figures);
-    let closed: usize = CLOSED.iter().filter_map(|what| figures.failures.get(*what)).sum();
-    let by_reload = closed.min(figures.reloads.unwrap_or_default() * CLOSED_EACH);
-    let seen = format!("{failed}, and {by_reload} closed by {:?} reloads", figures.reloads);
-    let nothing = Finding { rule: Rule::NothingLostToTheCut, held: failed <= by_reload, seen };
-    let limit = Ms::from(INTERVAL * RISE + RETURN_MARGIN + PASSIVE);
-    let held = figures.back.is_some_and(|back| back <= limit);
-    vec![nothing, Finding { rule: Rule::BackAfterPassive, held, seen: shown(figures.back) }]
 }
 
 /// POSTs that failed though the edge could have known better.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::cuts::Cut;
 use super::experiment::Case;
-use super::judge::{Rule, judge, judge_by_weaker};
+use super::judge::{Rule, judge};
 use super::load::{Failure, Kind, Lost, Request, Seen, StreamKind};
 use super::measure::{Failed, Figures, Marks, Ms, Observed, Recovery};
 
@@ -76,14 +76,6 @@ pub(crate) fn faults_are_found() {
         &[Rule::Back],
     );
     check(Cut::Isolate, |_| {}, &[Rule::NothingTakenOut, Rule::CauseNamed]);
-
-    let mut made = Made::healed();
-    made.request(Kind::Get, 12_000, 5, Some(Failure::Closed));
-    made.observed.reloads = Some(1);
-    let is_lost = |made: &Made| !judge_by_weaker(Case::Cut(Cut::Wan), &Figures::of(&made.observed))[0].held;
-    assert!(!is_lost(&made), "a reload explains a closed connection");
-    made.observed.reloads = Some(0);
-    assert!(is_lost(&made), "nothing else explains it");
 }
 
 #[track_caller]

@@ -1,5 +1,5 @@
-//! The tests of this binary: the measuring itself, and the short form of the lab, which is three cases with what holds
-//! today. The long form judges by stricter rules.
+//! The tests of this binary: the measuring itself, and the short form of the lab, which is three cases, judged by
+//! those rules that hold on a busy machine. The long form has more cases and judges by all rules.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::contender::Contender;
 use super::cuts::Cut;
 use super::experiment::{Case, Timing, run};
 use super::faults::Fault;
-use super::judge::{Finding, Rule, judge, judge_by_weaker};
+use super::judge::{Finding, Rule, judge};
 use super::load::Offer;
 use super::report::{Entry, print_case};
 use super::world::{World, obstacle};
@@ -28,18 +28,18 @@ pub(crate) const TESTS: [Test; 5] = [
 ];
 
 fn wan() {
-    let rules = [Rule::NothingLostToTheCut, Rule::NothingTwice, Rule::StreamsElsewhere, Rule::Back];
-    hold(Case::Cut(Cut::Wan), &rules);
+    // How soon POSTs are safe again, and how long anybody waits, is a matter of a busy machine, too: the long form judges it.
+    hold(Case::Cut(Cut::Wan), &[Rule::NoFailedGet, Rule::NothingTwice, Rule::StreamsElsewhere, Rule::Back]);
 }
 
 fn crash() {
-    let rules = [Rule::NothingLostToTheCut, Rule::NothingTwice, Rule::StreamsElsewhere, Rule::Back];
+    let rules = [Rule::NoFailedGet, Rule::NoFailedPost, Rule::NothingTwice, Rule::StreamsElsewhere, Rule::Back];
     hold(Case::Cut(Cut::Crash), &rules);
 }
 
 fn bascule_killed() {
-    let rules = [Rule::NothingLostToTheCut, Rule::NothingTwice, Rule::StreamsElsewhere];
-    hold(Case::Fault(Fault::Killed), &[&rules[..], &[Rule::BackAfterPassive, Rule::Recovered]].concat());
+    let rules = [Rule::NoFailedGet, Rule::NothingTwice, Rule::StreamsElsewhere, Rule::Back, Rule::Recovered];
+    hold(Case::Fault(Fault::Killed), &rules);
 }
 
 const OFFER: Offer = Offer { rate: 100, patience: Duration::from_secs(10) };
@@ -56,7 +56,7 @@ fn hold(case: Case, rules: &[Rule]) {
     let mut world = World::build();
     let contender = Contender::Bascule;
     let figures = run(&mut world, contender, case, OFFER, TIMING);
-    let findings = [judge(case, &figures, None), judge_by_weaker(case, &figures)].concat();
+    let findings = judge(case, &figures, None);
     print_case(case, &[&Entry { case, contender, figures }]);
     for Finding { rule, held, seen } in &findings {
         println!("  {}: {} ({seen})", if *held { "held" } else { "not held" }, rule.words());
