@@ -137,6 +137,12 @@ async fn persist(store: &Store, state: &mut State, transitions: Vec<Transition>)
             info!(%backend, %from, %to, %reason, "verdict changed");
         }
     }
+    for Transition { backend, at, .. } in &transitions {
+        let flap = state.watched.get(backend).map(|watched| watched.health.flap);
+        if let Some(until) = flap.and_then(|flap| flap.hold(*at)) {
+            warn!(%backend, %until, "goes down over and over; held down where another is up");
+        }
+    }
     let health = transitions.iter().filter_map(|transition| state.health(&transition.backend)).collect();
     for transition in &transitions {
         state.dirty.remove(&transition.backend);

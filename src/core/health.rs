@@ -1,12 +1,14 @@
 //! Observed state: samples become verdicts.
 
 mod availability;
+mod flap;
 mod observed;
 mod reach;
 mod sample;
 mod step;
 
 pub use self::availability::{Availability, Hour, HourCount};
+pub use self::flap::Flap;
 pub use self::observed::{BackendHealth, LastSample, Observed};
 pub use self::reach::{Belief, Reach};
 pub use self::sample::{Failure, Outcome, Sample, Vantage};

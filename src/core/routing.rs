@@ -2,6 +2,7 @@
 
 mod change;
 mod choice;
+mod damping;
 mod effective;
 mod failback;
 mod member;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::column::Json;
 use super::{Store, StoreError};
-use crate::core::health::{Availability, BackendHealth, Hour, HourCount, LastSample};
+use crate::core::health::{Availability, BackendHealth, Flap, Hour, HourCount, LastSample};
 use crate::core::model::BackendName;
 
 impl Store {
@@ -28,15 +28,18 @@ impl Store {
 pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHealth)]) -> rusqlite::Result<()> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO health
-             (backend, verdict, since, passes, fails, last_at, last_latency_ns, last_outcome, hours, target)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             (backend, verdict, since, passes, fails, last_at, last_latency_ns, last_outcome, hours, target,
+              flap_score, flap_at, held_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (backend) DO UPDATE SET
              verdict = excluded.verdict, since = excluded.since, passes = excluded.passes, fails = excluded.fails,
              last_at = excluded.last_at, last_latency_ns = excluded.last_latency_ns,
-             last_outcome = excluded.last_outcome, hours = excluded.hours, target = excluded.target",
+             last_outcome = excluded.last_outcome, hours = excluded.hours, target = excluded.target,
+             flap_score = excluded.flap_score, flap_at = excluded.flap_at, held_until = excluded.held_until",
     )?;
     for (backend, health) in health {
-        let BackendHealth { target, verdict, since, passes, fails, last, availability } = health;
+        let BackendHealth { target, verdict, since, passes, fails, last, availability, flap } = health;
+        let Flap { score, at: flap_at, held_until } = flap;
         let last = last.as_ref();
         upsert.execute(params![
             backend,
@@ -49,6 +52,9 @@ pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHea
             last.map(|last| Json(&last.outcome)),
             Json(availability.hours().iter().map(hour_to_row).collect::<Vec<_>>()),
             target,
+            score,
+            flap_at,
+            held_until,
         ])?;
     }
     Ok(())
@@ -56,7 +62,8 @@ pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHea
 
 fn all(connection: &Connection) -> rusqlite::Result<BTreeMap<BackendName, BackendHealth>> {
     let mut query = connection.prepare_cached(
-        "SELECT backend, verdict, since, passes, fails, last_at, last_latency_ns, last_outcome, hours, target
+        "SELECT backend, verdict, since, passes, fails, last_at, last_latency_ns, last_outcome, hours, target,
+             flap_score, flap_at, held_until
          FROM health",
     )?;
     query.query_map([], from_row)?.collect()
@@ -78,6 +85,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(BackendName, BackendHealth)> {
         fails: row.get(4)?,
         last,
         availability: Availability::from_hours(hours.into_iter().map(hour_from_row).collect()),
+        flap: Flap { score: row.get(10)?, at: row.get(11)?, held_until: row.get(12)? },
     };
     Ok((row.get(0)?, health))
 }

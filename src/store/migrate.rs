@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_probe_target.sql"),
     include_str!("migrations/0003_choices.sql"),
     include_str!("migrations/0004_overrides.sql"),
+    include_str!("migrations/0005_flaps.sql"),
 ];
 
 /// The newest version of the state file that this program knows.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bascule::core::health::{BackendHealth, Observed, Verdict};
+use bascule::core::health::{BackendHealth, Flap, Observed, Verdict};
 use bascule::core::inventory::Desired;
 use bascule::core::model::{Generation, ServiceName, Timestamp};
 use bascule::core::routing::{self, Action, Choice, Effective, Exclusion, Inputs, Override, Overrides, Plan, Role};
@@ -14,6 +14,8 @@ use crate::support::inventory::{PLAIN_EDGE, Texts, desired};
 struct History {
     desired: Desired,
     health: BTreeMap<String, (Verdict, Timestamp)>,
+    /// What has gone down over and over.
+    flaps: BTreeMap<String, Flap>,
     overrides: Vec<Override>,
     previous: Option<Effective>,
     remembered: BTreeMap<ServiceName, Choice>,
@@ -37,6 +39,7 @@ impl History {
         Self {
             desired: desired(texts),
             health: BTreeMap::new(),
+            flaps: BTreeMap::new(),
             overrides: Vec::new(),
             previous: None,
             remembered: BTreeMap::new(),
@@ -57,7 +60,8 @@ impl History {
             }
         }
         let health = |(name, (verdict, since)): (&String, &(Verdict, Timestamp))| {
-            let health = BackendHealth { verdict: *verdict, since: Some(*since), ..BackendHealth::default() };
+            let flap = self.flaps.get(name).copied().unwrap_or_default();
+            let health = BackendHealth { verdict: *verdict, since: Some(*since), flap, ..BackendHealth::default() };
             (name.parse().expect("a name"), health)
         };
         let observed = Observed {
@@ -82,8 +86,8 @@ impl History {
         plan
     }
 
-    /// The roles at a second, one letter each: `A` in rotation, `s`tandby, `d`own, `r`ecovering, `h`eld back, `f`ew in its
-    /// tier, `L`ast resort, `o`verridden.
+    /// The roles at a second, one letter each: `A` in rotation, `s`tandby, `d`own, `r`ecovering, fla`p`ping, `h`eld back,
+    /// `f`ew in its tier, `L`ast resort, `o`verridden.
     fn roles(&mut self, second: i64, letters: &str) -> String {
         let plan = self.plan(second, letters);
         let service = plan.effective.services.values().next().expect("a service");
@@ -93,6 +97,7 @@ impl History {
             Role::LastResort => 'L',
             Role::Out(Exclusion::Down) => 'd',
             Role::Out(Exclusion::Recovering) => 'r',
+            Role::Out(Exclusion::Flapping { .. }) => 'p',
             Role::Out(Exclusion::HeldBack) => 'h',
             Role::Out(Exclusion::TierTooSmall) => 'f',
             Role::Out(Exclusion::Overridden(_)) => 'o',
@@ -118,6 +123,12 @@ impl History {
             effective.services.iter().filter_map(choice).collect()
         };
         self.remembered = self.previous.take().as_ref().map(chosen).unwrap_or_default();
+    }
+
+    /// Has a backend go down five times, every 10 s, the last time at a second. It is held for three minutes from then on.
+    fn flap(&mut self, name: &str, second: i64) {
+        let flap = self.flaps.entry(name.to_owned()).or_default();
+        (0..5).for_each(|number| flap.count(at(second - 40 + number * 10)));
     }
 
     fn decide(&mut self, target: &str, action: Action, second: i64, length: i64) {
@@ -267,6 +278,51 @@ fn spread_holds_back_what_recovers_where_it_is_told_to() {
     ]);
     let mut at_once = History::of("{policy: spread}");
     at_once.check(&[(0, "uuuu", "AAAA"), (1, "dddd", "LLLL"), (2, "uddd", "Addd"), (3, "uuud", "AAAd")]);
+}
+
+#[test]
+fn what_flaps_is_held_while_another_is_up() {
+    let mut history = History::of("{policy: spread}");
+    history.check(&[(0, "uuuu", "AAAA")]);
+    history.flap("d1", 40);
+    let plan = history.plan(41, "duuu");
+    assert_eq!(plan.next_at, None, "what is down is not waited for");
+    let plan = history.plan(42, "uuuu");
+    let member = plan.effective.services.values().next().and_then(|service| service.member(&"d1".parse().expect("d1")));
+    let Some(Role::Out(why @ Exclusion::Flapping { until })) = member.map(|member| member.role) else {
+        panic!("{member:?}")
+    };
+    assert_eq!((plan.next_at, until > at(170), until < at(240)), (Some(until), true, true));
+    assert_eq!(why.to_string(), format!("flapping, held until {}", until.time_of_day()));
+    history.check(&[(43, "uddu", "pddA"), (44, "u??u", "pAAA")]);
+    // Nobody else is known to be up: it serves. Then another is, and it is held again.
+    history.check(&[(45, "uddd", "Addd"), (46, "ud?d", "AdAd"), (47, "dddd", "LLLL"), (48, "uudd", "pAdd")]);
+    history.restart();
+    history.check(&[(100, "uuuu", "pAAA"), (240, "uuuu", "AAAA")]);
+    // Two that flap: with nothing steady both serve.
+    history.flap("d1", 300);
+    history.flap("d2", 300);
+    history.check(&[(301, "uudd", "AAdd"), (302, "uuud", "ppAd")]);
+    history.decide("backend:d1", Action::Up, 303, 10);
+    history.check(&[(303, "uuud", "ApAd"), (304, "uudd", "Apdd")]);
+}
+
+#[test]
+fn what_flaps_does_not_make_a_tier() {
+    let mut history = History::of("{policy: priority, sites: [dijon, thory], failback: {after: 1s}}");
+    history.check(&[(0, "uuuu", "AAss"), (1, "dduu", "ddAA")]);
+    history.flap("d1", 40);
+    history.check(&[(41, "uduu", "pdAA"), (42, "uudu", "phdA"), (43, "uudu", "pAds"), (240, "uudu", "AAds")]);
+}
+
+#[test]
+fn the_only_one_of_a_service_is_not_moved_for_flapping_and_none_is_chosen_that_flaps() {
+    let mut history = History::of("{policy: single, sites: [dijon, thory], confirm: 10s}");
+    history.check(&[(0, "uuuu", "Asss")]);
+    history.flap("d1", 40);
+    history.flap("d2", 40);
+    history.check(&[(41, "uuuu", "Apss"), (42, "duuu", "Lpss"), (52, "duuu", "dpAs"), (53, "uuuu", "ppAs")]);
+    history.check(&[(60, "uudd", "ssLd"), (70, "uudd", "Asdd")]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bascule::core::health::{
-    Availability, BackendHealth, Failure, Hour, HourCount, LastSample, Observed, Outcome, Verdict,
+    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Observed, Outcome, Verdict,
 };
 use bascule::core::inventory::BackendState;
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
@@ -47,6 +47,7 @@ fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
         fails: 0,
         last: Some(LastSample { at: ago(2), latency: Duration::from_micros(1_250), outcome }),
         availability: Availability::from_hours(hours),
+        flap: Flap::default(),
     }
 }
 

@@ -30,9 +30,10 @@ impl Pool {
         match member.role {
             // What is held back was left while it was healthy, and may be needed at any moment.
             Role::InRotation | Role::Standby | Role::Out(Exclusion::HeldBack | Exclusion::TierTooSmall) => true,
-            Role::LastResort | Role::Out(Exclusion::Down | Exclusion::Recovering | Exclusion::Overridden(_)) => {
-                self.kept.contains(&member.backend.name)
-            }
+            Role::LastResort
+            | Role::Out(
+                Exclusion::Down | Exclusion::Recovering | Exclusion::Flapping { .. } | Exclusion::Overridden(_),
+            ) => self.kept.contains(&member.backend.name),
             Role::Out(Exclusion::Drain | Exclusion::Disabled | Exclusion::WeightZero | Exclusion::Maintenance) => false,
         }
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Availability, Outcome, Verdict};
+use super::{Availability, Flap, Outcome, Verdict};
 use crate::core::model::{BackendName, Digest, Generation, Timestamp};
 
 /// What probes say of all backends at one generation. A backend that is not in it is unknown.
@@ -48,6 +48,8 @@ pub struct BackendHealth {
     pub last: Option<LastSample>,
     /// Passes and failures of the last 24 hours.
     pub availability: Availability,
+    /// How often it went down lately.
+    pub flap: Flap,
 }
 
 /// The newest sample of a backend.

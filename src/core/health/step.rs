@@ -156,6 +156,9 @@ fn turn(
     if from == to {
         return None;
     }
+    if (from, to) == (Verdict::Up, Verdict::Down) {
+        health.flap.count(at);
+    }
     health.verdict = to;
     health.since = Some(at);
     Some(Transition { backend: backend.clone(), at, from, to, reason })
@@ -217,6 +220,21 @@ mod tests {
         assert_eq!(transitions[0].reason, "answered 503");
         assert_eq!((transitions[0].from, transitions[0].to), (Verdict::Unknown, Verdict::Down));
         assert_eq!(health.since, Some(transitions[0].at));
+    }
+
+    #[test]
+    fn only_going_down_from_up_counts_as_a_flip() {
+        let mut health = BackendHealth::default();
+        let mut score_after = |from: i64, history: &str| {
+            for (second, result) in (from..).zip(history.chars()) {
+                step(&mut health, &sample(second, result == '+'), THRESHOLDS);
+            }
+            health.flap.score
+        };
+        assert_eq!(score_after(0, "---++"), 0, "it was not known to be up, and then it came up");
+        assert_eq!(score_after(5, "--+"), 0, "it did not go down");
+        assert_eq!(score_after(8, "-----"), 1000);
+        assert!((1900..2000).contains(&score_after(13, "++---")));
     }
 
     #[test]

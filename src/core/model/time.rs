@@ -41,6 +41,16 @@ impl Timestamp {
         written(self, if is_today { "%H:%M UTC" } else { "%F %H:%M UTC" })
     }
 
+    /// The time of day for people, to the minute that follows: `14:05 UTC`.
+    pub fn time_of_day(self) -> String {
+        const MINUTE_MS: i64 = 60_000;
+        let minute = self.0.saturating_add(MINUTE_MS - 1).div_euclid(MINUTE_MS).saturating_mul(MINUTE_MS);
+        match jiff::Timestamp::from_millisecond(minute) {
+            Ok(moment) => moment.strftime("%H:%M UTC").to_string(),
+            Err(_) => self.to_string(),
+        }
+    }
+
     /// This moment plus a duration.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -81,6 +91,14 @@ mod tests {
         assert_eq!(now.plus(Duration::from_secs(59)).clock(now), "22:14 UTC");
         assert_eq!(now.plus(Duration::from_hours(2)).clock(now), "2023-11-15 00:13 UTC");
         assert_eq!(Timestamp::from_unix_millis(0).clock(now), "1970-01-01 00:00 UTC");
+    }
+
+    #[test]
+    fn a_time_of_day_is_not_before_the_moment() {
+        for (millis, expected) in [(0, "00:00 UTC"), (1, "00:01 UTC"), (60_000, "00:01 UTC"), (86_399_001, "00:00 UTC")]
+        {
+            assert_eq!(Timestamp::from_unix_millis(millis).time_of_day(), expected);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::policy::{self, Candidate};
-use super::{Action, Choice, Exclusion, Inputs, Member, Role};
+use super::{Action, Choice, Exclusion, Inputs, Member, Role, damping};
 use crate::core::health::Verdict;
 use crate::core::inventory::{Backend, BackendState, Service, WhenAllDown};
 use crate::core::model::{BackendName, ServiceName, Timestamp};
@@ -106,7 +106,7 @@ impl EffectiveService {
         let mut members: Vec<Member> = backends.iter().map(|backend| judge(inputs, service, backend)).collect();
         members.sort_by(|a, b| order(a).cmp(&order(b)));
 
-        let candidates: Vec<Candidate> = members
+        let mut candidates: Vec<Candidate> = members
             .iter()
             .enumerate()
             .filter(|(_, member)| !matches!(member.role, Role::Out(why) if why != Exclusion::Down))
@@ -116,11 +116,13 @@ impl EffectiveService {
             let serving = if service.maintenance { Serving::Maintenance } else { Serving::Nothing };
             return (Self { service: Arc::clone(service), serving, members, choice }, None);
         }
+        damping::hold(inputs, &members, choice.as_ref(), &mut candidates);
         let asked = policy::Question { service, members: &members, candidates: &candidates, choice, now: inputs.now };
         let policy::Answer { roles, choice, next_at } = policy::answer(&asked);
         for (index, role) in roles {
             members[index].role = role;
         }
+        let next_at = [next_at, damping::name(&candidates, &mut members)].into_iter().flatten().min();
         let serving = serving(service, &mut members);
         (Self { service: Arc::clone(service), serving, members, choice }, next_at)
     }
@@ -134,12 +136,16 @@ fn candidate(inputs: &Inputs<'_>, before: Option<&EffectiveService>, index: usiz
         tier: member.tier,
         verdict: member.verdict,
         is_down: member.role != Role::InRotation,
+        held_until: None,
         since: inputs.observed.backends.get(name).and_then(|health| health.since),
         is_forced: member.overridden.as_ref().is_some_and(|it| it.action == Action::Up),
-        was_out: before
-            .and_then(|before| before.member(name))
-            .is_some_and(|member| matches!(member.role, Role::Out(Exclusion::Down | Exclusion::Recovering))),
+        was_out: before.and_then(|before| before.member(name)).is_some_and(|member| was_out(member.role)),
     }
+}
+
+/// True for what a probe took out, now or a while ago.
+const fn was_out(role: Role) -> bool {
+    matches!(role, Role::Out(Exclusion::Down | Exclusion::Recovering | Exclusion::Flapping { .. }))
 }
 
 fn order(member: &Member) -> (usize, &crate::core::model::SiteName, &BackendName) {

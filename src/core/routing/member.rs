@@ -76,6 +76,11 @@ pub enum Exclusion {
     Down,
     /// It was down, and has not been up again for long enough.
     Recovering,
+    /// It goes down over and over, and is held down for a while though it passes.
+    Flapping {
+        /// Until when, unless it goes down again.
+        until: Timestamp,
+    },
     /// Its tier was left, and has not recovered for long enough, or waits for an operator.
     HeldBack,
     /// Its tier has fewer backends than it needs to serve.
@@ -97,7 +102,12 @@ impl Exclusion {
     pub const fn is_declared(self) -> bool {
         match self {
             Self::Drain | Self::Disabled | Self::WeightZero | Self::Maintenance => true,
-            Self::Down | Self::Recovering | Self::HeldBack | Self::TierTooSmall | Self::Overridden(_) => false,
+            Self::Down
+            | Self::Recovering
+            | Self::Flapping { .. }
+            | Self::HeldBack
+            | Self::TierTooSmall
+            | Self::Overridden(_) => false,
         }
     }
 }
@@ -107,6 +117,7 @@ impl fmt::Display for Exclusion {
         match self {
             Self::Down => f.write_str("down"),
             Self::Recovering => f.write_str("recovering"),
+            Self::Flapping { until } => write!(f, "flapping, held until {}", until.time_of_day()),
             Self::HeldBack => f.write_str("held back until failback"),
             Self::TierTooSmall => f.write_str("too few up in its tier"),
             Self::Drain => f.write_str("draining"),

@@ -20,6 +20,8 @@ pub(super) struct Candidate {
     pub(super) verdict: Verdict,
     /// True where it is taken for down.
     pub(super) is_down: bool,
+    /// Until when it is held down for flapping; none where it is not.
+    pub(super) held_until: Option<Timestamp>,
     /// Since when its verdict holds.
     pub(super) since: Option<Timestamp>,
     /// True where an operator takes it for up.
@@ -30,7 +32,7 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// True where it is known to be up, or an operator says so.
-    fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         self.is_forced || (self.verdict == Verdict::Up && !self.is_down)
     }
 
