@@ -116,6 +116,7 @@ mod tests {
             flap.count(now);
             holds.extend(flap.hold(now).map(|until| until.since(now)));
         }
+        assert_eq!(flap.score, 8485, "the score has a ceiling");
         assert!(holds.is_sorted(), "{holds:?}");
         assert!((Duration::from_mins(2)..Duration::from_mins(3)).contains(&holds[0]), "{holds:?}");
         assert_eq!((holds[36].as_secs(), holds[36] <= HOLD_MAX), (HOLD_MAX.as_secs(), true), "{holds:?}");
