@@ -2,12 +2,13 @@
 
 mod dto;
 mod operator;
+mod site;
 mod text;
 mod view;
 
 pub use self::dto::{
     AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RelayState, RevisionDto, ServiceDto, SiteDto,
-    StatusDto,
+    SiteState, StatusDto,
 };
 pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
 pub use self::text::{Paint, overrides_text, span, text};

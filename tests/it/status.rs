@@ -9,7 +9,9 @@ use bascule::core::health::{
 use bascule::core::inventory::BackendState;
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
 use bascule::core::routing::Overrides;
-use bascule::core::status::{Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, RelayState, StatusDto, text, view};
+use bascule::core::status::{
+    Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, RelayState, SiteState, StatusDto, text, view,
+};
 
 use crate::support::inventory::{Texts, desired, plan, set_state};
 
@@ -235,4 +237,46 @@ fn ready_is_a_revision_and_every_edge_tried() {
         edges: &edges,
     };
     assert!(view(&inputs).ready);
+}
+
+/// How dijon stands with two backends at verdicts by letter, the others being disabled.
+fn dijon(letters: &str) -> (SiteState, Option<Timestamp>) {
+    let mut desired = desired(TEXTS);
+    set_state(&mut desired, "idle-dijon-1", BackendState::Disabled);
+    set_state(&mut desired, "docs-dijon-1", BackendState::Disabled);
+    let verdict = |(name, (ago, letter)): (&str, (i64, char))| {
+        let verdict = if letter == 'u' { Verdict::Up } else { Verdict::Down };
+        (letter != '?').then(|| (name.parse().expect("a name"), health(verdict, ago, Outcome::Pass)))
+    };
+    let known = ["api-dijon-1", "www-dijon-1"].into_iter().zip([90, 30].into_iter().zip(letters.chars()));
+    let observed =
+        Observed { generation: Generation(1), isolated_since: None, backends: known.filter_map(verdict).collect() };
+    let info =
+        RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
+    let status = view(&Inputs {
+        now: NOW,
+        served: Some((&info, &desired)),
+        fetched_at: None,
+        source_faults: [None, None],
+        observed: &observed,
+        overrides: &Overrides::new(),
+        plan: None,
+        edges: &BTreeMap::new(),
+    });
+    let site = status.sites.into_iter().find(|site| site.name == "dijon").expect("it is declared");
+    (site.state, site.since)
+}
+
+#[test]
+fn a_site_stands_as_its_backends_do() {
+    for (letters, expected) in [
+        ("uu", (SiteState::Up, Some(ago(30)))),
+        ("dd", (SiteState::Down, Some(ago(30)))),
+        ("du", (SiteState::Partial, Some(ago(30)))),
+        ("d?", (SiteState::Partial, Some(ago(90)))),
+        ("u?", (SiteState::Partial, Some(ago(90)))),
+        ("??", (SiteState::Unknown, None)),
+    ] {
+        assert_eq!(dijon(letters), expected, "{letters}");
+    }
 }

@@ -70,12 +70,33 @@ pub struct SiteDto {
     pub description: Option<String>,
     /// Networks.
     pub subnets: Vec<String>,
+    /// How it stands, by the verdicts of its backends together.
+    #[serde(default)]
+    pub state: SiteState,
+    /// When a verdict of one of them changed last; none where none is known.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
     /// How many backends are here.
     pub backends: usize,
     /// How many of them are up.
     pub up: usize,
     /// How many of them are down.
     pub down: usize,
+}
+
+/// How a site stands, by the verdicts of all of its backends that are probed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteState {
+    /// All are up.
+    Up,
+    /// All are down.
+    Down,
+    /// Neither.
+    Partial,
+    /// Nothing is known of any.
+    #[default]
+    Unknown,
 }
 
 /// A service.

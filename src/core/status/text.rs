@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use super::{BackendDto, EdgeDto, EdgeState, OverrideDto, StatusDto};
+use super::{BackendDto, EdgeDto, EdgeState, OverrideDto, SiteState, StatusDto};
 use crate::core::model::{Timestamp, counted};
 
 /// Whether text may carry terminal colours.
@@ -106,7 +106,17 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
         writeln!(out)?;
     }
     for site in &status.sites {
-        writeln!(out, "site {}  {} of {} up, {} down", site.name, site.up, site.backends, site.down)?;
+        let state = match site.state {
+            SiteState::Up => paint.good("up"),
+            SiteState::Down => paint.bad("down"),
+            SiteState::Partial => paint.doubtful("partial"),
+            SiteState::Unknown => paint.doubtful("unknown"),
+        };
+        write!(out, "site {}  {state}", site.name)?;
+        if site.since.is_some() {
+            write!(out, " for {}", age(now, site.since))?;
+        }
+        writeln!(out, "  {} of {} up, {} down", site.up, site.backends, site.down)?;
     }
     Ok(())
 }

@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use super::{
     AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, OverrideDto, RelayState, RevisionDto,
-    ServiceDto, SiteDto, StatusDto,
+    ServiceDto, StatusDto, site,
 };
-use crate::core::health::{BackendHealth, Observed, Outcome, Verdict};
+use crate::core::health::{BackendHealth, Observed, Outcome};
 use crate::core::inventory::{Desired, Edge};
-use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, SiteName, Timestamp};
+use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp};
 use crate::core::routing::{EffectiveService, Member, Override, Overrides, Plan};
 
 /// Everything a view is made of.
@@ -89,7 +89,7 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         fetched_at,
         faults: faults(inputs),
         overrides: in_force(overrides, now).map(|it| OverrideDto::of(it, desired, now)).collect(),
-        sites: desired.map_or_else(Vec::new, |desired| site_dtos(desired, observed)),
+        sites: desired.map_or_else(Vec::new, |desired| site::dtos(desired, observed)),
         services: effective.map_or_else(Vec::new, |effective| {
             effective.services.values().map(|service| service_dto(service, observed, now)).collect()
         }),
@@ -146,31 +146,6 @@ fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
 fn revision_dto(info: &RevisionInfo) -> RevisionDto {
     let RevisionInfo { id, author, subject, committed_at } = info;
     RevisionDto { id: id.to_string(), author: author.clone(), subject: subject.clone(), committed_at: *committed_at }
-}
-
-fn site_dtos(desired: &Desired, observed: &Observed) -> Vec<SiteDto> {
-    let mut counts: BTreeMap<&SiteName, (usize, usize, usize)> = BTreeMap::new();
-    for backend in desired.backends.values() {
-        let (all, up, down) = counts.entry(&backend.site).or_default();
-        *all += 1;
-        match observed.verdict(&backend.name) {
-            Verdict::Up => *up += 1,
-            Verdict::Down => *down += 1,
-            Verdict::Unknown => {}
-        }
-    }
-    let site = |site: &std::sync::Arc<crate::core::inventory::Site>| {
-        let (backends, up, down) = counts.get(&site.name).copied().unwrap_or_default();
-        SiteDto {
-            name: site.name.to_string(),
-            description: site.description.clone(),
-            subnets: site.subnets.iter().map(ToString::to_string).collect(),
-            backends,
-            up,
-            down,
-        }
-    };
-    desired.sites.values().map(site).collect()
 }
 
 fn service_dto(effective: &EffectiveService, observed: &Observed, now: Timestamp) -> ServiceDto {
