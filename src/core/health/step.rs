@@ -51,6 +51,9 @@ pub struct Thresholds {
 /// A verdict is stale when this many intervals (and a timeout each) have passed without a sample. Three: one lost to a
 /// scheduler's hiccup is nothing, three in a row mean that nobody is probing.
 const STALE_INTERVALS: u32 = 3;
+/// A sample that seems older by this much is not late: the clock was set back, and to wait until it has caught up would
+/// freeze every verdict for as long.
+const CLOCK_JUMP: Duration = Duration::from_secs(30);
 /// No verdict is stale sooner than this, however short the interval: a controller that is stopped for a moment must not
 /// forget what it knew.
 const STALE_FLOOR: Duration = Duration::from_secs(30);
@@ -87,7 +90,8 @@ pub fn step(health: &mut BackendHealth, sample: &Sample, thresholds: Thresholds)
     if !sample.outcome.tells_of_backend() {
         return None;
     }
-    if health.last.as_ref().is_some_and(|last| sample.at < last.at) {
+    let is_late = |last: &LastSample| sample.at < last.at && last.at.since(sample.at) < CLOCK_JUMP;
+    if health.last.as_ref().is_some_and(is_late) {
         return None;
     }
     health.last = Some(LastSample { at: sample.at, latency: sample.latency, outcome: sample.outcome.clone() });
@@ -244,6 +248,17 @@ mod tests {
         let before = health.clone();
         assert_eq!(step(&mut health, &sample(9, false), THRESHOLDS), None);
         assert_eq!(health, before);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_freezes_no_verdict() {
+        let mut health = BackendHealth::default();
+        step(&mut health, &sample(10_000, true), THRESHOLDS);
+        step(&mut health, &sample(10_001, true), THRESHOLDS);
+        for second in 0..3 {
+            step(&mut health, &sample(second, false), THRESHOLDS);
+        }
+        assert_eq!(health.verdict, Verdict::Down);
     }
 
     #[test]
