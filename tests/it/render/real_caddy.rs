@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::caddy::{Boot, Caddy};
 use crate::support::port::ReservedPort;
+use crate::support::wait::{SOON, wait_for};
 
 /// Where nobody listens, for a certificate authority that must not be asked.
 const NOWHERE: &str = "https://127.0.0.1:9/directory";
@@ -54,7 +55,10 @@ impl RealCaddy {
     /// Who answers a request, after [`Self::load_answering`].
     pub(super) async fn answer(&self, client: &reqwest::Client, host: &str, path: &str) -> String {
         let url = format!("http://127.0.0.1:{}{path}", self.port.get());
-        let response = client.get(url).header("host", host).send().await.expect("Caddy answers");
-        response.text().await.expect("an answer has a text")
+        // A load may close a connection without an answer; whoever asks again over a new one gets it.
+        wait_for("Caddy's answer", SOON, || async {
+            client.get(&url).header("host", host).send().await.ok()?.text().await.ok()
+        })
+        .await
     }
 }
