@@ -39,9 +39,9 @@ lint:
 fmt:
 	$(CARGO) fmt
 
-## bench: what planning and probing cost.
-bench:
-	$(CARGO) bench --locked --bench scale --bench prober
+## bench: what planning, probing, checking through the relay and pushing cost.
+bench: caddy
+	$(WITH_CADDY) $(CARGO) bench --locked --bench scale --bench prober --bench relay
 
 ## schemas: write schemas/ anew from the types.
 schemas:

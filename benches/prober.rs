@@ -5,11 +5,12 @@
 //!
 //! `BASCULE_BENCH_SECONDS` is the time of measurement for each line (30).
 
+#[path = "support/backends.rs"]
+mod backends;
+#[path = "support/process.rs"]
+mod process;
+
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,23 +18,14 @@ use bascule::core::health::Sample;
 use bascule::core::inventory::{Probe, ProbeKind, StatusRange};
 use bascule::core::model::{BackendName, RequestPath, Timestamp};
 use bascule::probe::{ProbeSet, ProbeTarget, Prober, ProberSettings, SAMPLES_BOUND, raise_open_files};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-type Fault = Box<dyn Error>;
+use self::backends::{Backends, HEALTH_PATH, INTERVAL, SERVE, address, serve};
+use self::process::{Fault, cpu_seconds, resident_mb};
 
-const INTERVAL: Duration = Duration::from_secs(5);
 /// Time for the first probe of each backend and one on its turn.
 const WARM_UP: Duration = Duration::from_secs(10);
-/// Ports that the child listens on, so that an accept queue (4,096 at most on Linux) takes the first round of 10,000.
-const LISTENERS: usize = 4;
-/// Linux tells process times in this unit on every architecture (proc(5), `/proc/pid/stat`).
-const TICKS_A_SECOND: f64 = 100.0;
-/// The first argument of the child.
-const SERVE: &str = "serve";
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\nok\n";
 
 fn main() -> Result<(), Fault> {
     let limit = raise_open_files()?;
@@ -42,16 +34,18 @@ fn main() -> Result<(), Fault> {
         return runtime.block_on(serve());
     }
     let seconds = std::env::var("BASCULE_BENCH_SECONDS").map_or(Ok(30), |text| text.parse())?;
-    let server = Server::start()?;
+    let mut backends = Backends::start()?;
     println!("backends  kind  probes/s  cpu s/s  rss MB  lag p50   lag p99   skipped  failures");
-    let path: RequestPath = "/health".parse()?;
+    let path: RequestPath = HEALTH_PATH.parse()?;
     let http = ProbeKind::Http { path, host: None, tls: None, expect: vec![StatusRange::SUCCESS] };
     for (count, kind) in [(100, &http), (1_000, &http), (10_000, &http), (10_000, &ProbeKind::Tcp)] {
-        let set = server.backends(count, kind)?;
+        let set = probe_set(count, &backends.ports, kind)?;
         let settings = ProberSettings::new(Arc::new(|| Timestamp::from_system(SystemTime::now())));
         let settings = settings.within_open_files(limit);
         runtime.block_on(measure(Prober::new(settings)?, set, Duration::from_secs(seconds)))?;
     }
+    let (answers, cpu) = (backends.part.done()?, cpu_seconds(backends.part.pid())?);
+    println!("the backends gave {answers} answers, and took {cpu:.2} s of processor time for all of this");
     Ok(())
 }
 
@@ -65,10 +59,11 @@ async fn measure(prober: Prober, set: ProbeSet, time: Duration) -> Result<(), Fa
     let probing = tokio::spawn(prober.run(targets, samples_tx, shutdown.clone()));
     let receiving = tokio::spawn(count_failures(samples));
     tokio::time::sleep(WARM_UP).await;
-    let (begun, before, cpu) = (Instant::now(), stats.snapshot(), cpu_seconds()?);
+    let own = std::process::id();
+    let (begun, before, cpu) = (Instant::now(), stats.snapshot(), cpu_seconds(own)?);
     tokio::time::sleep(time).await;
-    let (after, cpu, elapsed) = (stats.snapshot(), cpu_seconds()? - cpu, begun.elapsed().as_secs_f64());
-    let memory_mb = resident_mb()?;
+    let (after, cpu, elapsed) = (stats.snapshot(), cpu_seconds(own)? - cpu, begun.elapsed().as_secs_f64());
+    let memory_mb = resident_mb(own)?;
     shutdown.cancel();
     drop(targets_tx);
     probing.await?;
@@ -103,95 +98,13 @@ async fn count_failures(mut samples: mpsc::Receiver<Sample>) -> u64 {
     failures
 }
 
-/// User and system time of this process, all threads.
-fn cpu_seconds() -> Result<f64, Fault> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The second field is the program's name in parentheses, and may itself contain blanks.
-    let (_, fields) = stat.rsplit_once(')').ok_or("no program name")?;
-    let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
-    let (user, system) = (times.next().ok_or("no utime")??, times.next().ok_or("no stime")??);
-    Ok((user + system) / TICKS_A_SECOND)
-}
-
-fn resident_mb() -> Result<f64, Fault> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    let kb: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kb / 1024.0)
-}
-
-/// The child process. It ends when its standard input does, so also when this process dies.
-struct Server {
-    child: Child,
-    _stdin: Option<ChildStdin>,
-    ports: Vec<u16>,
-}
-
-impl Server {
-    fn start() -> Result<Self, Fault> {
-        let mut child =
-            Command::new(std::env::current_exe()?).arg(SERVE).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let stdin = child.stdin.take();
-        let stdout = child.stdout.take();
-        let mut server = Self { child, _stdin: stdin, ports: Vec::new() };
-        let lines = BufReader::new(stdout.ok_or("no stdout")?).lines().take(LISTENERS);
-        for line in lines {
-            server.ports.push(line?.parse()?);
-        }
-        Ok(server)
+/// Every backend, each asked in its turn.
+fn probe_set(count: usize, ports: &[u16], kind: &ProbeKind) -> Result<ProbeSet, Fault> {
+    let probe = Probe { kind: kind.clone(), interval: INTERVAL, timeout: Duration::from_secs(1), rise: 2, fall: 3 };
+    let mut set = BTreeMap::new();
+    for number in 0..count {
+        let name: BackendName = format!("backend-{number}").parse()?;
+        set.insert(name, ProbeTarget { upstream: address(number, ports)?, probe: probe.clone() });
     }
-
-    /// Backends that differ in address: 127.1.0.1, 127.1.0.2, …
-    fn backends(&self, count: usize, kind: &ProbeKind) -> Result<ProbeSet, Fault> {
-        let probe = Probe { kind: kind.clone(), interval: INTERVAL, timeout: Duration::from_secs(1), rise: 2, fall: 3 };
-        let mut set = BTreeMap::new();
-        for number in 0..count {
-            let [third, fourth] = [number / 250, number % 250 + 1].map(u8::try_from);
-            let ip = Ipv4Addr::new(127, 1, third?, fourth?);
-            let name: BackendName = format!("backend-{number}").parse()?;
-            let upstream = SocketAddr::new(ip.into(), self.ports[number % self.ports.len()]);
-            set.insert(name, ProbeTarget { upstream, probe: probe.clone() });
-        }
-        Ok(set)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// The child: answers keep-alive requests on all of 127.0.0.0/8 until its standard input ends.
-async fn serve() -> Result<(), Fault> {
-    for _ in 0..LISTENERS {
-        // Every loopback address at once can only be had with the wildcard; whoever is not on loopback is turned away.
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
-        println!("{}", listener.local_addr()?.port());
-        tokio::spawn(async move {
-            while let Ok((stream, peer)) = listener.accept().await {
-                if peer.ip().is_loopback() {
-                    tokio::spawn(answer(stream));
-                }
-            }
-        });
-    }
-    std::io::stdout().flush()?;
-    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
-    Ok(())
-}
-
-async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
-    let mut request = Vec::with_capacity(512);
-    loop {
-        if stream.read_buf(&mut request).await? == 0 {
-            return Ok(());
-        }
-        if request.ends_with(b"\r\n\r\n") {
-            request.clear();
-            stream.write_all(ANSWER).await?;
-        }
-    }
+    Ok(set)
 }

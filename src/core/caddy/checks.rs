@@ -15,8 +15,8 @@ use crate::core::routing::Effective;
 const PASSIVE_FAIL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10);
 /// Shortest time between two checks of one upstream through the relay. A verdict acts after two of them, at most.
 const RELAY_INTERVAL_MIN: Duration = Duration::from_millis(500);
-/// Checks through the relay that an edge makes in a second; with more upstreams the interval grows. Measured on Caddy 2.11:
-/// 1,000 a second cost it 0.22 of a core and bascule 0.03, so these cost a sixteenth of one.
+/// Checks through the relay that an edge makes in a second; with more upstreams the interval grows. Measured on Caddy 2.11
+/// (`benches/relay.rs`): 200 a second cost it 0.08 of a core and bascule 0.006, so these cost a tenth of one.
 const RELAY_CHECKS_PER_SECOND: u64 = 250;
 /// Failures after which Caddy believes the relay. Not one: the first checks of a new configuration may meet the moment in
 /// which the relay changes hands with it, and a tier would be empty for an interval.
