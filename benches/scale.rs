@@ -101,7 +101,7 @@ fn observed(desired: &Desired, down_each: usize) -> Observed {
         (name.clone(), BackendHealth { verdict, ..BackendHealth::default() })
     };
     let backends: BTreeMap<_, _> = desired.backends.keys().enumerate().map(health).collect();
-    Observed { generation: Generation(1), isolated_since: None, backends }
+    Observed { generation: Generation(1), revision: None, isolated_since: None, backends }
 }
 
 fn median<T>(mut work: impl FnMut() -> T) -> (Duration, T) {

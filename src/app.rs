@@ -17,16 +17,15 @@ use tracing::{error, info, warn};
 use self::operators::Operators;
 use crate::api::{self, Api, ApiToken};
 use crate::controller::{
-    Desk, EdgeReports, EdgeSettings, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot, Pulse, Reconciler,
-    RelayLog, Served, SourceState, Watcher, WatcherSettings, chain,
+    Answering, Desk, EdgeReports, EdgeSettings, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot, Pulse,
+    Reconciler, RelayLog, SourceState, Watcher, WatcherSettings, chain, recall,
 };
-use crate::core::caddy::relay::answer;
 use crate::core::health::Observed;
-use crate::core::inventory::load;
+use crate::core::inventory::Edge;
 use crate::core::model::{DialAddress, Timestamp};
 use crate::core::routing::Overrides;
 use crate::core::status::{Inputs, StatusDto, view};
-use crate::edge::{Answer, Asked, RelayServer};
+use crate::edge::{AdminSettings, Answer, Asked, CaddyAdmin, RelayServer};
 use crate::git::{Location, Source, SourceSettings, watch_local};
 use crate::probe::{ProbeSet, Prober, ProberSettings, SAMPLES_BOUND};
 use crate::store::Store;
@@ -89,6 +88,15 @@ impl Default for Wires {
     }
 }
 
+impl Wires {
+    /// How relays are answered.
+    fn answer(&self) -> Answer {
+        let (plans, pulse, heard) = (self.plans.subscribe(), Arc::clone(&self.pulse), Arc::clone(&self.heard));
+        let answering = Answering { plans, pulse, heard };
+        Arc::new(move |asked: Asked<'_>| answering.answer(asked))
+    }
+}
+
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Settings { source, state, poll, listen, api_token, relay, edge, prober } = settings;
@@ -105,7 +113,9 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let store = Store::open(&state)?;
     info!(listen = %address, "API listens");
     let wires = Wires::default();
-    recall(&store, &wires).await;
+    if let Some(served) = recall(&store).await {
+        wires.source.send_replace(SourceState { served: Some(served), ..SourceState::default() });
+    }
     recall_overrides(&store, &wires).await;
     let remembered = store.health().await.unwrap_or_else(|error| {
         warn!(error = %chain(&error), "verdicts are not readable in the state file; probing starts anew");
@@ -150,6 +160,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         overrides: wires.overrides.clone(),
     };
     let reconciler = Reconciler {
+        connect: |edge: &Edge| CaddyAdmin::new(edge.admin.clone(), AdminSettings::default()),
         edge_settings: edge,
         clock: now,
         store: store.clone(),
@@ -169,7 +180,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     tasks.spawn("prober", |stop| prober.run(targets, samples_tx, stop));
     tasks.spawn("watcher", |stop| watcher.run(stop));
     if let Some(relay) = relay {
-        let answer = answers(&wires);
+        let answer = wires.answer();
         tasks.spawn("relay", |stop| relay.serve(answer, stop));
     }
     let source = wires.source.subscribe();
@@ -210,26 +221,6 @@ fn watch_source(source: &SourceSettings, poll: Duration, wake: &Arc<Notify>) -> 
     }
 }
 
-/// Serves from the state file before the first fetch and the first probe.
-async fn recall(store: &Store, wires: &Wires) {
-    let (info, files) = match store.last_good_revision().await {
-        Ok(Some(revision)) => revision,
-        Ok(None) => return,
-        Err(error) => {
-            warn!(error = %chain(&error), "the last good revision is not readable in the state file; waiting for the source");
-            return;
-        }
-    };
-    // A newer bascule may refuse what an older one took; then the source decides.
-    let Some(desired) = load(&files, info.id.clone()).desired else {
-        warn!(revision = %info.id, "this bascule refuses the last good revision; waiting for the source");
-        return;
-    };
-    info!(revision = %info.id.short(), "serving the last good revision until the source is read");
-    let served = Served { info, desired: Arc::new(desired) };
-    wires.source.send_replace(SourceState { served: Some(served), fetched_at: None, fault: None, refusal: None });
-}
-
 /// What operators decided before this run, in time for the first plan.
 async fn recall_overrides(store: &Store, wires: &Wires) {
     match store.overrides().await {
@@ -245,20 +236,6 @@ async fn recall_overrides(store: &Store, wires: &Wires) {
             error!(error = %chain(&error), "overrides are not readable in the state file: none holds; set them again");
         }
     }
-}
-
-/// How relays are answered: by the newest plan, as long as the loop that judges is alive. With none, or a loop that hangs,
-/// nothing is answered, and edges ask the backends themselves.
-fn answers(wires: &Wires) -> Answer {
-    let (plans, pulse, heard) = (wires.plans.subscribe(), Arc::clone(&wires.pulse), Arc::clone(&wires.heard));
-    Arc::new(move |asked: Asked<'_>| {
-        let snapshot = plans.borrow();
-        let snapshot = snapshot.as_ref().filter(|_| pulse.is_alive())?;
-        let edge = snapshot.desired.edges.get(&asked.edge.parse().ok()?)?;
-        heard.note(&edge.name, now());
-        // What is asked for and not planned has left the inventory; the push that removes it is under way.
-        Some(answer(&snapshot.plan.effective, asked.service, asked.upstream).unwrap_or(false))
-    })
 }
 
 /// The view of this moment.

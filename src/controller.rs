@@ -4,6 +4,8 @@
 //! They share nothing but watch channels that `app` makes. Something wakes a loop; it takes the newest snapshots and
 //! computes again; what woke it is only reported.
 
+mod answering;
+mod clock_watch;
 mod debounce;
 mod desk;
 mod edge_worker;
@@ -11,17 +13,20 @@ mod memory;
 mod observer;
 mod pooling;
 mod pulse;
+mod recall;
 mod reconciler;
 mod relay_log;
 mod snapshot;
 mod target;
 mod watcher;
 
+pub use self::answering::Answering;
 pub use self::debounce::Debounce;
 pub use self::desk::{Desk, DeskOrder, FailbackOrder, ORDERS_BOUND, Set};
 pub use self::edge_worker::EdgeSettings;
 pub use self::observer::{Observer, ObserverSettings};
 pub use self::pulse::Pulse;
+pub use self::recall::recall;
 pub use self::reconciler::Reconciler;
 pub use self::relay_log::RelayLog;
 pub use self::snapshot::{EdgeReports, PlanSnapshot, Served, SourceState};

@@ -16,6 +16,7 @@ mod libgit2;
 mod location;
 mod remote;
 mod repository;
+mod revisions;
 mod settings;
 mod source;
 mod tree;
@@ -23,6 +24,7 @@ mod watch;
 
 pub use self::error::{Fault, HostKey, HostKeyCure, SourceError};
 pub use self::location::Location;
+pub use self::revisions::Revisions;
 pub use self::settings::{Credentials, SourceSettings};
 pub use self::source::{Moved, Snapshot, Source};
 pub use self::watch::{WatchGuard, watch_local};

@@ -25,6 +25,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -47,7 +48,21 @@ pub struct Store {
     path: Arc<Path>,
     writer: mpsc::Sender<writer::Command>,
     reader: mpsc::Sender<reader::Command>,
+    /// Where long work outside of both loops is done.
+    bench: Bench,
 }
+
+/// Where work is done that is neither a write nor a query.
+#[derive(Debug, Clone, Copy)]
+enum Bench {
+    /// In a thread of the runtime's.
+    Threads,
+    /// Where it is asked for.
+    Here,
+}
+
+/// How long the next commit takes.
+pub type CommitDelay = Box<dyn FnMut() -> Duration + Send>;
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,7 +81,25 @@ impl Store {
         let writer = Writer { path: path.clone(), connection: writer, lock: Arc::clone(&lock) };
         start("store-writer", &path, move || writer.run(writer_rx))?;
         start("store-reader", &path, move || reader::run(reader, reader_rx, lock))?;
-        Ok(Self { path: path.into(), writer: writer_tx, reader: reader_tx })
+        Ok(Self { path: path.into(), writer: writer_tx, reader: reader_tx, bench: Bench::Threads })
+    }
+
+    /// The same without threads, for a simulation with a clock of its own: all work is done by the future that is given
+    /// back with the handle, and each commit takes as long as `delay` says, so that every answer comes at the same step of
+    /// each run. A crash is to drop the future: what was not acknowledged by then may be lost.
+    pub fn open_here(
+        path: &Path,
+        delay: CommitDelay,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), StoreError> {
+        let file::Opened { path, writer, reader, lock } = file::open(path)?;
+        let lock = Arc::new(lock);
+        let (writer_tx, writer_rx) = mpsc::channel(writer::QUEUE);
+        let (reader_tx, reader_rx) = mpsc::channel(reader::QUEUE);
+        let writer = Writer { path: path.clone(), connection: writer, lock: Arc::clone(&lock) };
+        let work = async move {
+            tokio::join!(writer.run_here(writer_rx, delay), reader::run_here(reader, reader_rx, lock));
+        };
+        Ok((Self { path: path.into(), writer: writer_tx, reader: reader_tx, bench: Bench::Here }, work))
     }
 
     /// Finishes what is queued, takes the log into the file and lets it go. Rows are safe without it; a copy of the file
@@ -126,8 +159,11 @@ impl Store {
 
     /// Runs something long outside of both threads.
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
-        // It ends without a result only while the process is shutting down.
-        tokio::task::spawn_blocking(work).await.map_err(|_| self.closed())
+        match self.bench {
+            // It ends without a result only while the process is shutting down.
+            Bench::Threads => tokio::task::spawn_blocking(work).await.map_err(|_| self.closed()),
+            Bench::Here => Ok(work()),
+        }
     }
 
     fn closed(&self) -> StoreError {

@@ -148,7 +148,7 @@ pub(crate) fn planned(desired: &Desired, down: Option<usize>) -> Effective {
     };
     let names = desired.backends.keys();
     let backends = names.map(|name| (name.clone(), health(down.as_deref() == Some(name.as_str())))).collect();
-    let observed = Observed { generation: Generation(1), isolated_since: None, backends };
+    let observed = Observed { generation: Generation(1), revision: None, isolated_since: None, backends };
     plan(&Inputs { observed: &observed, ..Inputs::declared(desired) }).effective
 }
 

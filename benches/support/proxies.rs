@@ -66,7 +66,7 @@ impl Caddy {
 
     /// Pushes as bascule does, and says how long it took.
     pub(crate) async fn push(&self, config: &Value) -> Result<Duration, Fault> {
-        let order = Order { rendered: config, own: &[] };
+        let order = Order { rendered: config, instead: None, own: &[] };
         let report = apply(&self.admin, order, &ApplySettings::default(), bascule::app::now).await;
         match report.outcome {
             Outcome::Applied => Ok(report.took),

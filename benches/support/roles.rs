@@ -49,7 +49,7 @@ pub(crate) async fn answer_relay(fleet: &Fleet) -> Result<(), Fault> {
     let respond = move |asked: Asked<'_>| {
         counted.fetch_add(1, Ordering::Relaxed);
         let edge = desired.edges.get(&asked.edge.parse().ok()?)?;
-        heard.note(&edge.name, now());
+        heard.note(&edge.name);
         Some(answer(&effective, asked.service, asked.upstream).unwrap_or(false))
     };
     let serving = tokio::spawn(server.serve(Arc::new(respond), CancellationToken::new()));

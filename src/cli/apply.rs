@@ -28,7 +28,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         let admin = CaddyAdmin::new(edge.admin.clone(), AdminSettings::default())?;
         let rendered = render(&plan.effective, edge, &Pool::strict());
         let config = rendered.config();
-        let order = Order { rendered: &config, own: &[] };
+        let order = Order { rendered: &config, instead: None, own: &[] };
         let report = apply(&admin, order, &ApplySettings::default(), now).await;
         let name = &edge.name;
         let digest = rendered.digest.short();

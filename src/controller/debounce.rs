@@ -20,6 +20,7 @@ impl Debounce {
         let end = Instant::now() + ceiling;
         loop {
             tokio::select! {
+                biased;
                 () = sleep_until((Instant::now() + quiet).min(end)) => return true,
                 changed = changes.changed() => if changed.is_err() { return false },
             }

@@ -67,6 +67,7 @@ impl Desk {
             self.end_those_due().await;
             let next_end = self.overrides.borrow().next_end((self.clock)());
             let order = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 Some(order) = self.orders.recv() => order,
                 () = until(next_end, self.clock), if next_end.is_some() => continue,

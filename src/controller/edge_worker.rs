@@ -11,7 +11,6 @@ use super::memory::Memory;
 use super::target::Target;
 use super::watcher::chain;
 use super::{Clock, EdgeReports, PlanSnapshot, RelayLog};
-use crate::core::caddy::Rendered;
 use crate::core::inventory::Edge;
 use crate::core::model::{Digest, Timestamp};
 use crate::core::status::{Applied, EdgeState, RelayState};
@@ -94,6 +93,7 @@ impl<A: Admin> EdgeWorker<A> {
                 Trigger::Resync | Trigger::Retry => Some(Instant::now() + self.wait(&memory)),
             };
             trigger = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break,
                 changed = self.plans.changed() => {
                     if changed.is_err() { break }
@@ -112,6 +112,7 @@ impl<A: Admin> EdgeWorker<A> {
                 }
             };
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break,
                 () = ready => {}
             }
@@ -127,9 +128,8 @@ impl<A: Admin> EdgeWorker<A> {
     /// True when the edge's relay asks bascule, so that verdicts act without a push. Right after a start it is taken to, if
     /// the edge was configured for it: a verdict of the first moments is then no reason for a push.
     fn is_relay_working(&self, memory: &Memory) -> bool {
-        let now = (self.clock)();
         match self.heard.last(&self.edge.name) {
-            Some(at) => now.since(at) < RELAY_SILENT,
+            Some(at) => at.elapsed() < RELAY_SILENT,
             None => self.edge.relay.is_some() && memory.began_at.elapsed() < RELAY_GRACE,
         }
     }
@@ -178,16 +178,13 @@ impl<A: Admin> EdgeWorker<A> {
         let now = Instant::now();
         let served = memory.served_digest();
         let rendering = memory.pooling.render(&snapshot.plan.effective, &self.edge, is_asked, served.as_ref(), now);
-        let Rendered { edge: _, bytes, digest } = rendering;
-        let plan = &snapshot.plan;
-        let wanted = Arc::new(Target {
-            bytes: bytes.into(),
-            digest: digest.clone(),
-            revision: plan.revision.clone(),
-            generation: plan.generation,
-        });
+        let wanted = Target::of(rendering, &snapshot.plan);
+        let digest = wanted.digest.clone();
         memory.report.rendered = Some(digest.clone());
-        let is_refused = memory.refused.as_ref() == Some(&digest);
+        let instead = memory.pooling.instead(&snapshot.plan.effective, &self.edge);
+        let instead = instead.map(|rendering| Target::of(rendering, &snapshot.plan));
+        let refused = memory.refused.as_ref();
+        let is_refused = [Some(&wanted), instead.as_ref()].into_iter().flatten().any(|it| refused == Some(&it.digest));
         if !is_refused {
             memory.refused = None;
         }
@@ -199,13 +196,20 @@ impl<A: Admin> EdgeWorker<A> {
             self.adopt(memory, &target).await;
             return;
         }
-        if !memory.own.contains(&target.digest) {
-            self.record_render(&target).await;
-            memory.remember_own(&target.digest);
+        let instead = instead.filter(|_| !is_refused);
+        for target in [Some(&target), instead.as_ref()].into_iter().flatten() {
+            if !memory.own.contains(&target.digest) {
+                self.record_render(target).await;
+                memory.remember_own(&target.digest);
+            }
         }
-        let config = target.config();
-        let order = Order { rendered: &config, own: &memory.own };
+        let (config, other) = (target.config(), instead.as_ref().map(|instead| instead.config()));
+        let order = Order { rendered: &config, instead: other.as_ref(), own: &memory.own };
         let report = apply(&self.admin, order, &ApplySettings::default(), self.clock).await;
+        let target = instead.filter(|instead| instead.digest == report.wanted).unwrap_or(target);
+        if !is_refused {
+            memory.report.rendered = Some(target.digest.clone());
+        }
         self.conclude(memory, &target, report, trigger).await;
     }
 

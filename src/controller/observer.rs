@@ -3,16 +3,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::clock_watch::ClockWatch;
 use super::{Clock, Pulse, SourceState, chain};
 use crate::core::health::{
-    BackendHealth, Belief, Observed, Reach, Sample, Thresholds, Transition, Verdict, age, confirm, forgive, step,
+    BackendHealth, Belief, Observed, Reach, Sample, Thresholds, Transition, Verdict, age, clock_set, confirm, forgive,
+    resume, step,
 };
 use crate::core::inventory::{Backend, BackendState, Desired};
-use crate::core::model::{BackendName, Generation, Timestamp};
+use crate::core::model::{BackendName, Generation, Revision, Timestamp};
 use crate::probe::{ProbeSet, probe_set};
 use crate::store::Store;
 
@@ -62,11 +64,14 @@ struct Watched {
     backend: Arc<Backend>,
     thresholds: Thresholds,
     health: BackendHealth,
+    /// When it began to be asked what it is asked now; none where that was before this run.
+    asked_since: Option<Timestamp>,
 }
 
 #[derive(Default)]
 struct State {
     generation: Generation,
+    revision: Option<Revision>,
     watched: BTreeMap<BackendName, Watched>,
     /// Backends whose counters are newer than the state file.
     dirty: BTreeSet<BackendName>,
@@ -76,9 +81,14 @@ struct State {
 
 impl Observer {
     /// Runs until shutdown. `remembered` is what the state file knows.
-    pub async fn run(self, remembered: BTreeMap<BackendName, BackendHealth>, shutdown: CancellationToken) {
+    pub async fn run(self, mut remembered: BTreeMap<BackendName, BackendHealth>, shutdown: CancellationToken) {
         let Self { settings, clock, store, mut source, mut samples, targets, observed, pulse } = self;
         let mut state = State::default();
+        let began_at = Instant::now();
+        let mut watch = ClockWatch::new(clock());
+        for health in remembered.values_mut() {
+            resume(health, clock());
+        }
         let mut remembered = Some(remembered);
         let mut refresh = interval(settings.refresh);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -87,38 +97,56 @@ impl Observer {
         let mut batch = Vec::with_capacity(BATCH);
         source.mark_changed();
         loop {
+            let mut is_news = false;
             let transitions = tokio::select! {
+                // Samples last: where there are many of them they are ready all the time.
+                biased;
                 () = shutdown.cancelled() => break,
                 changed = source.changed() => {
                     if changed.is_err() { break }
+                    if let Some(millis) = watch.set_by(clock()) {
+                        state.follow_clock(millis, &observed);
+                    }
                     let desired = source.borrow_and_update().served.as_ref().map(|served| Arc::clone(&served.desired));
                     let Some(desired) = desired else { continue };
-                    state.follow(&desired, remembered.take().unwrap_or_default());
+                    state.follow(&desired, remembered.take().unwrap_or_default(), clock());
                     targets.send_replace(Arc::new(probe_set(&desired)));
                     state.publish(&observed);
                     continue;
                 }
-                received = samples.recv_many(&mut batch, BATCH) => {
-                    if received == 0 { break }
-                    let mut transitions = Vec::new();
-                    batch.drain(..).for_each(|sample| state.take(&sample, &mut transitions));
-                    if state.has_noted_isolation() {
-                        state.publish(&observed);
-                    }
-                    transitions
-                }
                 _ = refresh.tick() => {
                     pulse.beat();
-                    let transitions = state.age(clock);
+                    if let Some(millis) = watch.set_by(clock()) {
+                        state.follow_clock(millis, &observed);
+                    }
+                    let transitions = state.age(clock, began_at);
                     if transitions.is_empty() {
                         state.refresh(&observed);
                     }
                     transitions
                 }
                 _ = flush.tick() => { state.flush(&store).await; continue }
+                received = samples.recv_many(&mut batch, BATCH) => {
+                    if received == 0 { break }
+                    let now = clock();
+                    if let Some(millis) = watch.set_by(now) {
+                        state.follow_clock(millis, &observed);
+                    }
+                    let mut transitions = Vec::new();
+                    for mut sample in batch.drain(..) {
+                        // It may have been dated just before the clock was set back.
+                        sample.at = sample.at.min(now);
+                        state.take(&sample, &mut transitions);
+                    }
+                    is_news = state.has_noted_isolation();
+                    transitions
+                }
             };
             if !transitions.is_empty() {
                 persist(&store, &mut state, transitions).await;
+                is_news = true;
+            }
+            if is_news {
                 state.publish(&observed);
             }
         }
@@ -155,16 +183,23 @@ async fn persist(store: &Store, state: &mut State, transitions: Vec<Transition>)
 impl State {
     /// Follows a new desired state. What is known of a backend stays while the same is asked at the same address, also over
     /// a restart; otherwise it is another backend, and unknown.
-    fn follow(&mut self, desired: &Desired, mut remembered: BTreeMap<BackendName, BackendHealth>) {
+    fn follow(&mut self, desired: &Desired, mut remembered: BTreeMap<BackendName, BackendHealth>, now: Timestamp) {
+        self.revision = Some(desired.revision.clone());
         let mut before = std::mem::take(&mut self.watched);
         for backend in desired.backends.values() {
             let target = Some(backend.probe_target());
-            let watched = before.remove(&backend.name).map(|watched| watched.health);
-            let known = watched.or_else(|| remembered.remove(&backend.name));
-            let known = known.filter(|health| health.target == target && backend.state != BackendState::Disabled);
-            let health = known.unwrap_or_else(|| BackendHealth { target, ..BackendHealth::default() });
-            let watched =
-                Watched { backend: Arc::clone(backend), thresholds: Thresholds::from(&backend.probe), health };
+            let watched = before.remove(&backend.name).map(|watched| (watched.health, watched.asked_since));
+            let known = watched.or_else(|| remembered.remove(&backend.name).map(|health| (health, None)));
+            let had_some = known.is_some();
+            let known = known.filter(|(health, _)| health.target == target && backend.state != BackendState::Disabled);
+            if had_some && known.is_none() {
+                // The state file is not to bring back what is forgotten here.
+                self.dirty.insert(backend.name.clone());
+            }
+            let anew = || (BackendHealth { target, ..BackendHealth::default() }, Some(now));
+            let (health, asked_since) = known.unwrap_or_else(anew);
+            let thresholds = Thresholds::from(&backend.probe);
+            let watched = Watched { backend: Arc::clone(backend), thresholds, health, asked_since };
             self.watched.insert(backend.name.clone(), watched);
         }
         self.dirty.retain(|name| self.watched.contains_key(name));
@@ -187,10 +222,13 @@ impl State {
         true
     }
 
-    /// Takes one sample. A sample of a backend that is no longer probed is late and means nothing.
+    /// Takes one sample. A sample of a backend that is no longer probed is late and means nothing, and so does one of what
+    /// it was asked before.
     fn take(&mut self, sample: &Sample, transitions: &mut Vec<Transition>) {
-        let Some(Watched { backend, thresholds, health }) = self.watched.get_mut(&sample.backend) else { return };
-        if backend.state == BackendState::Disabled {
+        let Some(watched) = self.watched.get_mut(&sample.backend) else { return };
+        let Watched { backend, thresholds, health, asked_since } = watched;
+        let began_at = sample.at.minus(sample.latency);
+        if backend.state == BackendState::Disabled || asked_since.is_some_and(|since| began_at < since) {
             return;
         }
         if !self.dirty.contains(&sample.backend) {
@@ -220,10 +258,27 @@ impl State {
         }
     }
 
-    fn age(&mut self, clock: Clock) -> Vec<Transition> {
-        let now = clock();
-        let stale =
-            |(name, watched): (&BackendName, &mut Watched)| age(&mut watched.health, name, now, watched.thresholds);
+    /// The wall clock was set: what is known goes with it, and plans that depend on its moments are made anew.
+    fn follow_clock(&mut self, millis: i64, observed: &watch::Sender<Arc<Observed>>) {
+        warn!(millis, "the clock of this machine was set");
+        for (name, watched) in &mut self.watched {
+            clock_set(&mut watched.health, millis);
+            watched.asked_since = watched.asked_since.map(|since| since.by_clock_set(millis));
+            self.dirty.insert(name.clone());
+        }
+        self.reach.clock_set(millis);
+        self.isolated_since = self.reach.isolated_since();
+        self.publish(observed);
+    }
+
+    /// Forgets verdicts of backends of which nothing was heard for too long. What was remembered over a restart gets the same
+    /// time from the start: it is better than nothing until the first probes are through.
+    fn age(&mut self, clock: Clock, began_at: Instant) -> Vec<Transition> {
+        let (now, ran_for) = (clock(), began_at.elapsed());
+        let stale = |(name, watched): (&BackendName, &mut Watched)| {
+            let is_due = ran_for >= watched.thresholds.stale_after;
+            is_due.then(|| age(&mut watched.health, name, now, watched.thresholds)).flatten()
+        };
         self.watched.iter_mut().filter_map(stale).collect()
     }
 
@@ -241,8 +296,9 @@ impl State {
     fn refresh(&self, observed: &watch::Sender<Arc<Observed>>) {
         let health = |(name, watched): (&BackendName, &Watched)| (name.clone(), watched.health.clone());
         let backends = self.watched.iter().map(health).collect();
-        let (generation, isolated_since) = (self.generation, self.isolated_since);
-        observed.send_replace(Arc::new(Observed { generation, isolated_since, backends }));
+        let (generation, revision) = (self.generation, self.revision.clone());
+        let isolated_since = self.isolated_since;
+        observed.send_replace(Arc::new(Observed { generation, revision, isolated_since, backends }));
     }
 
     async fn flush(&mut self, store: &Store) {
@@ -261,8 +317,11 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::health::{Outcome, Vantage};
     use crate::core::inventory::load;
-    use crate::core::model::{FileSet, Revision};
+    use crate::core::model::FileSet;
+
+    const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
     fn desired(address: &str, service: &str) -> Desired {
         let files = [
@@ -283,12 +342,12 @@ mod tests {
     fn is_kept(before: &Desired, after: &Desired) -> [bool; 2] {
         let name: BackendName = "a".parse().expect("a name");
         let mut running = State::default();
-        running.follow(before, BTreeMap::new());
+        running.follow(before, BTreeMap::new(), NOW);
         running.watched.get_mut(&name).expect("it is declared").health.verdict = Verdict::Down;
         let stored = BTreeMap::from_iter(running.health(&name));
-        running.follow(after, BTreeMap::new());
+        running.follow(after, BTreeMap::new(), NOW);
         let mut restarted = State::default();
-        restarted.follow(after, stored);
+        restarted.follow(after, stored, NOW);
         [running, restarted].map(|state| state.watched[&name].health.verdict == Verdict::Down)
     }
 
@@ -313,7 +372,24 @@ mod tests {
         let (desired, mut state) = (desired("10.200.1.1", ""), State::default());
         let name: BackendName = "a".parse().expect("a name");
         let stored = BackendHealth { verdict: Verdict::Down, ..BackendHealth::default() };
-        state.follow(&desired, BTreeMap::from([(name.clone(), stored)]));
+        state.follow(&desired, BTreeMap::from([(name.clone(), stored)]), NOW);
         assert_eq!(state.watched[&name].health.verdict, Verdict::Unknown);
+    }
+    #[test]
+    fn a_sample_of_what_was_asked_before_means_nothing() {
+        let mut state = State::default();
+        let rise = "health: { type: tcp, rise: 1 }";
+        state.follow(&desired("10.200.1.1", rise), BTreeMap::new(), NOW);
+        let moved_at = NOW.plus(Duration::from_secs(9));
+        state.follow(&desired("10.200.1.2", rise), BTreeMap::new(), moved_at);
+        let mut verdict_after = |millis| {
+            let (at, latency) = (moved_at.plus(Duration::from_millis(millis)), Duration::from_millis(30));
+            let backend: BackendName = "a".parse().expect("a name");
+            let sample = Sample { backend, vantage: Vantage::Controller, at, latency, outcome: Outcome::Pass };
+            state.take(&sample, &mut Vec::new());
+            state.watched[&sample.backend].health.verdict
+        };
+        assert_eq!(verdict_after(20), Verdict::Unknown, "it began at the old address");
+        assert_eq!(verdict_after(40), Verdict::Up);
     }
 }

@@ -20,8 +20,8 @@ pub(super) struct Pooling {
     out_since: BTreeMap<BackendName, Instant>,
     /// What the configuration of this digest has; none before the first.
     served: Option<(Digest, BTreeSet<BackendName>)>,
-    /// What was rendered last.
-    rendered: Option<(Digest, BTreeSet<BackendName>)>,
+    /// What was rendered last: the configuration, and the one in its place.
+    rendered: Vec<(Digest, BTreeSet<BackendName>)>,
 }
 
 impl Pooling {
@@ -36,7 +36,7 @@ impl Pooling {
         now: Instant,
     ) -> Rendered {
         self.note_out(effective, now);
-        let mut pool = Pool::strict();
+        let mut pool = if is_asked { Pool::strict() } else { Pool::unasked() };
         let mut rendered = None;
         if is_asked && served.is_some() {
             let kept = Pool::keeping(self.kept(now));
@@ -47,13 +47,25 @@ impl Pooling {
             }
         }
         let rendered = rendered.unwrap_or_else(|| render(effective, edge, &pool));
-        self.rendered = Some((rendered.digest.clone(), names(effective, &pool)));
+        self.rendered = vec![(rendered.digest.clone(), names(effective, &pool))];
         rendered
+    }
+
+    /// What is to be pushed to an edge that does not run what was rendered last after all: Caddy would believe in the
+    /// backends that were kept though they are down. None where none was kept.
+    pub(super) fn instead(&mut self, effective: &Effective, edge: &Edge) -> Option<Rendered> {
+        let strict = names(effective, &Pool::strict());
+        if self.rendered.iter().all(|(_, rendered)| rendered.is_subset(&strict)) {
+            return None;
+        }
+        let rendered = render(effective, edge, &Pool::strict());
+        self.rendered.push((rendered.digest.clone(), strict));
+        Some(rendered)
     }
 
     /// The edge runs this configuration.
     pub(super) fn served(&mut self, digest: &Digest) {
-        if let Some(rendered) = self.rendered.as_ref().filter(|(rendered, _)| rendered == digest) {
+        if let Some(rendered) = self.rendered.iter().find(|(rendered, _)| rendered == digest) {
             self.served = Some(rendered.clone());
         }
     }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::clock_watch::ClockWatch;
 use super::desk::{approve, not_served_yet};
 use super::edge_worker::EdgeWorker;
 use super::{Clock, EdgeReports, EdgeSettings, FailbackOrder, PlanSnapshot, RelayLog, SourceState, chain};
@@ -14,17 +16,20 @@ use crate::core::health::Observed;
 use crate::core::inventory::{Desired, Edge};
 use crate::core::model::{EdgeName, Generation, Revision, ServiceName, Timestamp};
 use crate::core::routing::{Choice, Inputs, Overrides, Plan, plan};
-use crate::edge::{AdminSettings, CaddyAdmin};
+use crate::edge::{Admin, ClientError};
 use crate::store::Store;
 
 /// Changes named in the log one by one; past it their number says enough.
 const CHANGES_LOGGED: usize = 20;
+/// Time in which the observer takes its moments along when the wall clock is set; it looks each second.
+const CLOCK_FOLLOWED: Duration = Duration::from_secs(2);
 /// Longest sleep before the wall clock is looked at again.
 const CLOCK_LOOK: Duration = Duration::from_secs(1);
 
 /// Plans whenever desired or observed state changes, and keeps a worker for each edge.
-#[derive(Debug)]
-pub struct Reconciler {
+pub struct Reconciler<C> {
+    /// Makes the client of an edge's admin API.
+    pub connect: C,
     /// How edges are driven.
     pub edge_settings: EdgeSettings,
     /// The wall clock.
@@ -49,20 +54,30 @@ pub struct Reconciler {
     pub reports: watch::Sender<EdgeReports>,
 }
 
-impl Reconciler {
+impl<C, A> Reconciler<C>
+where
+    C: Fn(&Edge) -> Result<A, ClientError>,
+    A: Admin + Send + 'static,
+{
     /// Runs until shutdown, and then until every edge worker has ended its pass.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut workers = Workers::default();
         let mut planned: Option<Planned> = None;
         let mut again_at: Option<Timestamp> = None;
+        let mut watch = ClockWatch::new((self.clock)());
         loop {
+            if watch.set_by((self.clock)()).is_some() {
+                // By the moments of before, hold times would be over, or begin anew.
+                self.observed.mark_unchanged();
+                let _ = timeout(CLOCK_FOLLOWED, self.observed.changed()).await;
+            }
             let newest = self.newest();
             if let Some(newest) = newest {
                 let is_due = again_at.is_some_and(|at| at <= (self.clock)());
                 let input = newest.identity();
                 if is_due || planned.as_ref() != Some(&input) {
-                    again_at = self.activate(&newest, None).await;
-                    workers.follow(&self, &newest.desired, &shutdown).await;
+                    again_at = self.activate(&newest, None, &workers).await;
+                    workers.follow(&self, &newest.desired, &shutdown);
                     if planned.as_ref().is_none_or(|before| before.revision != input.revision) {
                         self.forget_edges(&newest.desired).await;
                     }
@@ -70,34 +85,48 @@ impl Reconciler {
                 }
             }
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break,
                 changed = self.source.changed() => if changed.is_err() { break },
                 changed = self.observed.changed() => if changed.is_err() { break },
                 changed = self.overrides.changed() => if changed.is_err() { break },
                 () = until(again_at, self.clock), if again_at.is_some() => {}
-                Some(order) = self.failbacks.recv() => again_at = self.fail_back(order).await.or(again_at),
-                name = workers.ended() => {
+                Some(order) = self.failbacks.recv() => again_at = self.fail_back(order, &workers).await.or(again_at),
+                ended = workers.ended() => {
                     // Workers end at shutdown too, and may win this race.
                     if shutdown.is_cancelled() { break }
-                    error!(edge = ?name, "an edge worker ended by itself");
-                    break;
+                    match ended {
+                        Ended::Left(name) => {
+                            self.reports.send_modify(|reports| drop(reports.remove(&name)));
+                            info!(edge = %name, "edge left");
+                            if let Some(newest) = self.newest() {
+                                workers.follow(&self, &newest.desired, &shutdown);
+                            }
+                        }
+                        Ended::ByItself(name) => {
+                            error!(edge = ?name, "an edge worker ended by itself");
+                            break;
+                        }
+                    }
                 }
             }
         }
         workers.stop_all().await;
     }
 
-    /// The newest snapshots; none before the first revision.
+    /// The newest snapshots; none before the first revision, and before the observer follows it: by the verdicts of the
+    /// revision before, a backend that has moved would be taken for what it was, and after a restart what is down for up.
     fn newest(&mut self) -> Option<Newest> {
         let desired = self.source.borrow_and_update().served.as_ref().map(|served| Arc::clone(&served.desired));
         let observed = Arc::clone(&self.observed.borrow_and_update());
         let overrides = Arc::clone(&self.overrides.borrow_and_update());
-        Some(Newest { desired: desired?, observed, overrides })
+        let desired = desired.filter(|desired| observed.revision.as_ref() == Some(&desired.revision))?;
+        Some(Newest { desired, observed, overrides })
     }
 
     /// Carries out an operator's word, as an activation of its own: the next one knows of nothing else than what was
     /// planned here. Tells when to plan again, where it planned.
-    async fn fail_back(&mut self, order: FailbackOrder) -> Option<Timestamp> {
+    async fn fail_back(&mut self, order: FailbackOrder, workers: &Workers) -> Option<Timestamp> {
         let Some(newest) = self.newest() else {
             // Who asked may be gone.
             let _ = order.reply.send(Err(not_served_yet()));
@@ -107,7 +136,7 @@ impl Reconciler {
         let inputs = self.inputs(&newest, previous.as_deref());
         let approved = approve(&inputs, &self.store, &order).await;
         let again_at = match &approved {
-            Ok(returned) => self.activate(&newest, Some(&returned.service)).await,
+            Ok(returned) => self.activate(&newest, Some(&returned.service), workers).await,
             Err(_) => None,
         };
         let _ = order.reply.send(approved);
@@ -138,7 +167,7 @@ impl Reconciler {
     }
 
     /// One activation: the newest snapshots in, a plan out. Tells when to plan again though nothing was heard.
-    async fn activate(&self, newest: &Newest, returning: Option<&ServiceName>) -> Option<Timestamp> {
+    async fn activate(&self, newest: &Newest, returning: Option<&ServiceName>, workers: &Workers) -> Option<Timestamp> {
         let previous = self.previous();
         let inputs = Inputs { returning, ..self.inputs(newest, previous.as_deref()) };
         let plan = Arc::new(plan(&inputs));
@@ -157,7 +186,9 @@ impl Reconciler {
         let is_new = !plan.changes.is_empty() || plan.holds != held_before;
         // Edges first: the record of what is served does not delay serving it.
         let desired = &newest.desired;
-        self.plans.send_replace(Some(PlanSnapshot { plan: Arc::clone(&plan), desired: Arc::clone(desired) }));
+        let snapshot = PlanSnapshot { plan: Arc::clone(&plan), desired: Arc::clone(desired) };
+        self.plans.send_replace(Some(snapshot.clone()));
+        workers.tell(&snapshot);
         if is_new && let Err(error) = self.store.record_served(Arc::clone(desired), plan).await {
             warn!(error = %chain(&error), "what is served not written to the state file");
         }
@@ -198,58 +229,85 @@ pub(super) async fn until(at: Option<Timestamp>, clock: Clock) {
 /// The running edge workers.
 #[derive(Debug, Default)]
 struct Workers {
-    running: BTreeMap<EdgeName, (Arc<Edge>, CancellationToken)>,
+    running: BTreeMap<EdgeName, Running>,
+    /// Edges whose workers were told to end, and may still be in a pass. Nobody waits for them here: one whose admin API
+    /// hangs takes a quarter of a minute.
+    leaving: BTreeMap<EdgeName, Arc<Edge>>,
     tasks: JoinSet<EdgeName>,
 }
 
+/// A worker that has ended.
+#[derive(Debug)]
+enum Ended {
+    /// As it was told to.
+    Left(EdgeName),
+    /// Though nobody told it to; none where it panicked.
+    ByItself(Option<EdgeName>),
+}
+
+/// A running edge worker. It has a channel of its own: of one that they shared, tokio would wake them in any order, and no
+/// simulation would have one history.
+#[derive(Debug)]
+struct Running {
+    edge: Arc<Edge>,
+    plans: watch::Sender<Option<PlanSnapshot>>,
+    stop: CancellationToken,
+}
+
 impl Workers {
+    /// Gives every worker the newest plan.
+    fn tell(&self, snapshot: &PlanSnapshot) {
+        for worker in self.running.values() {
+            worker.plans.send_replace(Some(snapshot.clone()));
+        }
+    }
+
     /// Starts workers for new edges, ends those of edges that are gone, and replaces those whose settings changed.
-    async fn follow(&mut self, reconciler: &Reconciler, desired: &Desired, shutdown: &CancellationToken) {
+    fn follow<C, A>(&mut self, reconciler: &Reconciler<C>, desired: &Desired, shutdown: &CancellationToken)
+    where
+        C: Fn(&Edge) -> Result<A, ClientError>,
+        A: Admin + Send + 'static,
+    {
         let is_current = |name: &EdgeName, edge: &Arc<Edge>| desired.edges.get(name) == Some(edge);
         let gone: Vec<_> = self
             .running
             .iter()
-            .filter(|(name, (edge, _))| !is_current(name, edge))
+            .filter(|(name, worker)| !is_current(name, &worker.edge))
             .map(|(name, _)| name.clone())
             .collect();
         for name in gone {
-            if let Some((_, stop)) = self.running.remove(&name) {
-                stop.cancel();
-                // One writer for each edge: the old worker has ended before a new one begins.
-                while let Some(Ok(ended)) = self.tasks.join_next().await {
-                    if ended == name {
-                        break;
-                    }
-                }
-                reconciler.reports.send_modify(|reports| {
-                    reports.remove(&name);
-                });
-                info!(edge = %name, "edge left");
+            if let Some(worker) = self.running.remove(&name) {
+                worker.stop.cancel();
+                self.leaving.insert(name, worker.edge);
             }
         }
         for (name, edge) in &desired.edges {
-            if self.running.contains_key(name) {
+            // One writer for each edge: a new one begins when the old one has ended.
+            let is_taken = self.leaving.iter().any(|(leaving, old)| leaving == name || old.admin == edge.admin);
+            if is_taken || self.running.contains_key(name) {
                 continue;
             }
-            let admin = match CaddyAdmin::new(edge.admin.clone(), AdminSettings::default()) {
+            let admin = match (reconciler.connect)(edge) {
                 Ok(admin) => admin,
                 Err(error) => {
                     error!(edge = %name, error = %chain(&error), "no client for the edge");
                     continue;
                 }
             };
+            let plans = watch::Sender::new(reconciler.plans.borrow().clone());
             let worker = EdgeWorker {
                 edge: Arc::clone(edge),
                 admin,
                 settings: reconciler.edge_settings,
                 clock: reconciler.clock,
                 store: reconciler.store.clone(),
-                plans: reconciler.plans.subscribe(),
+                plans: plans.subscribe(),
                 reports: reconciler.reports.clone(),
                 heard: Arc::clone(&reconciler.heard),
             };
             let stop = shutdown.child_token();
-            self.running.insert(name.clone(), (Arc::clone(edge), stop.clone()));
+            let running = Running { edge: Arc::clone(edge), plans, stop: stop.clone() };
+            self.running.insert(name.clone(), running);
             let name = name.clone();
             self.tasks.spawn(async move {
                 worker.run(stop).await;
@@ -258,18 +316,19 @@ impl Workers {
         }
     }
 
-    /// A worker that ended though nobody told it to. Never returns while all is well.
-    async fn ended(&mut self) -> Option<EdgeName> {
+    /// The next worker that ends. Never returns while all stay.
+    async fn ended(&mut self) -> Ended {
         match self.tasks.join_next().await {
-            Some(Ok(name)) => Some(name),
-            Some(Err(_)) => None,
+            Some(Ok(name)) if self.leaving.remove(&name).is_some() => Ended::Left(name),
+            Some(Ok(name)) => Ended::ByItself(Some(name)),
+            Some(Err(_)) => Ended::ByItself(None),
             None => std::future::pending().await,
         }
     }
 
     async fn stop_all(&mut self) {
-        for (_, stop) in self.running.values() {
-            stop.cancel();
+        for worker in self.running.values() {
+            worker.stop.cancel();
         }
         while self.tasks.join_next().await.is_some() {}
     }

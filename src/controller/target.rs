@@ -3,7 +3,9 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::core::caddy::Rendered;
 use crate::core::model::{Digest, Generation, Revision};
+use crate::core::routing::Plan;
 
 /// A configuration for an edge, with where it came from.
 #[derive(Debug)]
@@ -19,6 +21,13 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// What was rendered from a plan.
+    pub(super) fn of(rendered: Rendered, plan: &Plan) -> Arc<Self> {
+        let Rendered { edge: _, bytes, digest } = rendered;
+        let (revision, generation) = (plan.revision.clone(), plan.generation);
+        Arc::new(Self { bytes: bytes.into(), digest, revision, generation })
+    }
+
     /// True for bytes that [`Self::config`] can read, which those of a state file need not be.
     pub(super) fn is_readable(bytes: &[u8]) -> bool {
         serde_json::from_slice::<IgnoredAny>(bytes).is_ok()

@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{Clock, Served, SourceState};
-use crate::core::inventory::{Desired, Loaded, load};
+use crate::core::inventory::{Desired, Loaded};
 use crate::core::model::{Diagnostic, FileSet, Revision, RevisionInfo, Severity};
 use crate::core::status::Fault;
-use crate::git::{Moved, Snapshot, Source, SourceError};
+use crate::git::{Moved, Revisions, Snapshot, SourceError};
 use crate::store::{RevisionOutcome, Store};
 
 /// When the source is read.
@@ -30,13 +30,13 @@ const JITTER: f64 = 0.1;
 const DETAILS_MAX: usize = 50;
 
 /// Follows the source and publishes the last good revision.
-pub struct Watcher {
+pub struct Watcher<S> {
     /// When to read.
     pub settings: WatcherSettings,
     /// The wall clock.
     pub clock: Clock,
     /// Where to read from.
-    pub source: Source,
+    pub source: S,
     /// Where revisions are kept.
     pub store: Store,
     /// Says that the source may have changed.
@@ -45,7 +45,7 @@ pub struct Watcher {
     pub state: watch::Sender<SourceState>,
 }
 
-impl Watcher {
+impl<S: Revisions> Watcher<S> {
     /// Runs until shutdown.
     pub async fn run(mut self, shutdown: CancellationToken) {
         // What was read last, good or bad: it is not checked twice.
@@ -53,6 +53,7 @@ impl Watcher {
         let mut failures = 0_u32;
         loop {
             let fetched = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 fetched = self.source.fetch(last_read.clone()) => fetched,
             };
@@ -70,6 +71,7 @@ impl Watcher {
             }
             let wait = self.wait(failures);
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 () = self.wake.notified() => debug!("the source says that it changed"),
                 () = sleep(wait) => {}
@@ -101,11 +103,8 @@ impl Watcher {
             warn!(revision = %info.id, "the branch was rewritten (force-push); following it");
         }
         let files = Arc::new(files);
-        let loaded = {
-            let (files, revision) = (Arc::clone(&files), info.id.clone());
-            tokio::task::spawn_blocking(move || load(&files, revision)).await
-        };
-        let Ok(Loaded { desired, diagnostics }) = loaded else {
+        let loaded = self.source.check(Arc::clone(&files), info.id.clone()).await;
+        let Some(Loaded { desired, diagnostics }) = loaded else {
             error!(revision = %info.id, "checking the revision ended in a panic; it is refused");
             return Some(info.id);
         };

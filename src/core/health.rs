@@ -12,4 +12,4 @@ pub use self::flap::Flap;
 pub use self::observed::{BackendHealth, LastSample, Observed};
 pub use self::reach::{Belief, Reach};
 pub use self::sample::{Failure, Outcome, Sample, Vantage};
-pub use self::step::{Thresholds, Transition, Verdict, age, confirm, forgive, step};
+pub use self::step::{Thresholds, Transition, Verdict, age, clock_set, confirm, forgive, resume, step};

@@ -22,20 +22,41 @@ pub(super) enum Command {
 /// process comes while this one still reads.
 pub(super) fn run(connection: Connection, mut commands: mpsc::Receiver<Command>, lock: Arc<Lock>) {
     let mut stop = None;
-    while let Some(command) = commands.blocking_recv() {
-        match command {
-            Command::Query(query) => query(&connection),
-            Command::Stop(reply) => {
-                stop = Some(reply);
-                break;
-            }
-        }
+    while stop.is_none()
+        && let Some(command) = commands.blocking_recv()
+    {
+        stop = serve(&connection, command);
     }
     commands.close();
-    drop(connection);
-    drop(lock);
+    drop((connection, lock));
     if let Some(reply) = stop {
         // Whoever asked may have left.
         let _ = reply.send(());
+    }
+}
+
+/// [`run`] as a task.
+pub(super) async fn run_here(connection: Connection, mut commands: mpsc::Receiver<Command>, lock: Arc<Lock>) {
+    let mut stop = None;
+    while stop.is_none()
+        && let Some(command) = commands.recv().await
+    {
+        stop = serve(&connection, command);
+    }
+    commands.close();
+    drop((connection, lock));
+    if let Some(reply) = stop {
+        let _ = reply.send(());
+    }
+}
+
+/// Answers a query; a stop is handed back.
+fn serve(connection: &Connection, command: Command) -> Option<oneshot::Sender<()>> {
+    match command {
+        Command::Query(query) => {
+            query(connection);
+            None
+        }
+        Command::Stop(reply) => Some(reply),
     }
 }

@@ -7,8 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use super::StoreError;
 use super::lock::Lock;
+use super::{CommitDelay, StoreError};
 
 /// Writes that may wait. Every caller waits for its answer, so there are about as many as there are loops: one for each
 /// edge and a few more. A full queue means that the disk does not keep up; then callers wait, and nothing piles up.
@@ -46,17 +46,39 @@ impl Writer {
         let mut received = Vec::with_capacity(GROUP);
         let mut stop = None;
         while stop.is_none() && commands.blocking_recv_many(&mut received, GROUP) > 0 {
-            let mut group = Vec::with_capacity(received.len());
-            for command in received.drain(..) {
-                match command {
-                    // Whoever comes after the stop is told that the file is closed, by the dropped reply.
-                    Command::Write(_) if stop.is_some() => {}
-                    Command::Write(write) => group.push(write),
-                    Command::Stop(reply) => stop = Some(reply),
-                }
-            }
-            self.commit(group);
+            stop = self.serve(&mut received);
         }
+        self.leave(commands, stop);
+    }
+
+    /// [`Self::run`] as a task; each commit takes the time that `delay` says.
+    pub(super) async fn run_here(mut self, mut commands: mpsc::Receiver<Command>, mut delay: CommitDelay) {
+        let mut received = Vec::with_capacity(GROUP);
+        let mut stop = None;
+        while stop.is_none() && commands.recv_many(&mut received, GROUP).await > 0 {
+            tokio::time::sleep(delay()).await;
+            stop = self.serve(&mut received);
+        }
+        self.leave(commands, stop);
+    }
+
+    /// Commits what was received; tells whether a stop was among it.
+    fn serve(&mut self, received: &mut Vec<Command>) -> Option<oneshot::Sender<()>> {
+        let mut stop = None;
+        let mut group = Vec::with_capacity(received.len());
+        for command in received.drain(..) {
+            match command {
+                // Whoever comes after the stop is told that the file is closed, by the dropped reply.
+                Command::Write(_) if stop.is_some() => {}
+                Command::Write(write) => group.push(write),
+                Command::Stop(reply) => stop = Some(reply),
+            }
+        }
+        self.commit(group);
+        stop
+    }
+
+    fn leave(self, mut commands: mpsc::Receiver<Command>, stop: Option<oneshot::Sender<()>>) {
         commands.close();
         self.end();
         if let Some(reply) = stop {

@@ -66,6 +66,7 @@ impl History {
         };
         let observed = Observed {
             generation: Generation(1),
+            revision: None,
             isolated_since: None,
             backends: self.health.iter().map(health).collect(),
         };

@@ -64,7 +64,7 @@ fn observed() -> Observed {
         ("www-dijon-1", health(Verdict::Up, 0, Outcome::Pass)),
     ];
     let backends = all.into_iter().map(|(name, health)| (name.parse().expect("a name"), health)).collect();
-    Observed { generation: Generation(41), isolated_since: None, backends }
+    Observed { generation: Generation(41), revision: None, isolated_since: None, backends }
 }
 
 fn reports() -> BTreeMap<EdgeName, EdgeReport> {
@@ -249,8 +249,12 @@ fn dijon(letters: &str) -> (SiteState, Option<Timestamp>) {
         (letter != '?').then(|| (name.parse().expect("a name"), health(verdict, ago, Outcome::Pass)))
     };
     let known = ["api-dijon-1", "www-dijon-1"].into_iter().zip([90, 30].into_iter().zip(letters.chars()));
-    let observed =
-        Observed { generation: Generation(1), isolated_since: None, backends: known.filter_map(verdict).collect() };
+    let observed = Observed {
+        generation: Generation(1),
+        revision: None,
+        isolated_since: None,
+        backends: known.filter_map(verdict).collect(),
+    };
     let info =
         RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
     let status = view(&Inputs {

@@ -7,7 +7,7 @@ use super::json::{
     Handler, HealthChecks, KeepAlive, LoadBalancing, RetryMatch, ReverseProxy, SelectionPolicy, StaticResponse,
     Transport, Upstream,
 };
-use super::pool::Pool;
+use super::pool::{Pool, Waiting};
 use super::slots::slots;
 use crate::core::inventory::{Backend, Connections, Page, Policy, Service, Sticky, UpstreamProtocol, WhenAllDown};
 use crate::core::routing::{EffectiveService, Serving};
@@ -35,11 +35,18 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
     }
     let everything = pool.everything(effective);
     let is_alone = everything.len() == 1 || matches!(service.routing.policy, Policy::Single { .. });
-    let mut links = if is_alone { Vec::new() } else { tier_links(service, checking, &pool.tiers(effective)) };
+    let is_relayed = checking.is_relay() && checks::is_relayed(service);
+    let waiting = if is_relayed { Waiting::Listed } else { Waiting::LeftOut };
+    let mut links = if is_alone { Vec::new() } else { tier_links(service, checking, &pool.tiers(effective, waiting)) };
     let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
+    let has_sweep = !is_alone && !is_last_page && !checking.is_lean();
     if links.is_empty() && !everything.is_empty() && (is_alone || !is_last_page) {
-        links.push(link(service, &everything, None));
-    } else if !is_last_page && !checking.is_lean() {
+        // Nobody is believed in, and all share the traffic by weight. What has just failed takes no further turn of the same
+        // request; the sweep comes back to it.
+        let passive = has_sweep.then(|| HealthChecks { active: None, passive: Some(checks::passive(service)) });
+        links.push(link(service, &everything, passive));
+    }
+    if has_sweep {
         links.extend(sweep(&everything).into_iter().map(|backends| link(service, backends, None)));
     }
     if is_last_page {

@@ -12,24 +12,40 @@ use crate::core::routing::{EffectiveService, Exclusion, Member, Role};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pool {
     kept: BTreeSet<BackendName>,
+    waiting: Waiting,
+}
+
+/// What becomes of backends that are healthy and wait: for their failback time, or for others of their tier.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// They are rendered: the relay keeps requests from them, and they may be needed at any moment.
+    #[default]
+    Listed,
+    /// They are not. Nobody would keep requests from them, since Caddy's own checks find them healthy.
+    LeftOut,
 }
 
 impl Pool {
     /// Leaves out every backend that is out for what was observed or overridden.
     pub const fn strict() -> Self {
-        Self { kept: BTreeSet::new() }
+        Self { kept: BTreeSet::new(), waiting: Waiting::Listed }
+    }
+
+    /// The same for an edge whose relay does not ask: every backend is left out that should get no requests.
+    pub const fn unasked() -> Self {
+        Self { kept: BTreeSet::new(), waiting: Waiting::LeftOut }
     }
 
     /// Keeps these backends, though they are out for what was observed or overridden.
     pub fn keeping(kept: BTreeSet<BackendName>) -> Self {
-        Self { kept }
+        Self { kept, waiting: Waiting::Listed }
     }
 
     /// True for a backend that a tier's link has.
     pub fn has(&self, member: &Member) -> bool {
         match member.role {
-            // What is held back was left while it was healthy, and may be needed at any moment.
-            Role::InRotation | Role::Standby | Role::Out(Exclusion::HeldBack | Exclusion::TierTooSmall) => true,
+            Role::InRotation | Role::Standby => true,
+            Role::Out(Exclusion::HeldBack | Exclusion::TierTooSmall) => self.waiting == Waiting::Listed,
             Role::LastResort
             | Role::Out(
                 Exclusion::Down | Exclusion::Recovering | Exclusion::Flapping { .. } | Exclusion::Overridden(_),
@@ -38,10 +54,15 @@ impl Pool {
         }
     }
 
-    /// The backends of each tier that has any, the preferred tier first.
-    pub(super) fn tiers<'e>(&self, effective: &'e EffectiveService) -> Vec<Vec<&'e Arc<Backend>>> {
+    /// The backends of each tier that has any, the preferred tier first. Those that wait are in it only where a relay can
+    /// keep requests from them.
+    pub(super) fn tiers<'e>(&self, effective: &'e EffectiveService, waiting: Waiting) -> Vec<Vec<&'e Arc<Backend>>> {
+        let is_in = |member: &&Member| {
+            let waits = matches!(member.role, Role::Out(Exclusion::HeldBack | Exclusion::TierTooSmall));
+            self.has(member) && !(waits && waiting == Waiting::LeftOut)
+        };
         let mut tiers: Vec<(usize, Vec<&'e Arc<Backend>>)> = Vec::new();
-        for member in effective.members.iter().filter(|member| self.has(member)) {
+        for member in effective.members.iter().filter(is_in) {
             match tiers.last_mut() {
                 Some((tier, backends)) if *tier == member.tier => backends.push(&member.backend),
                 _ => tiers.push((member.tier, vec![&member.backend])),

@@ -4,13 +4,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Availability, Flap, Outcome, Verdict};
-use crate::core::model::{BackendName, Digest, Generation, Timestamp};
+use crate::core::model::{BackendName, Digest, Generation, Revision, Timestamp};
 
 /// What probes say of all backends at one generation. A backend that is not in it is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     /// Which snapshot this is.
     pub generation: Generation,
+    /// The revision whose backends are observed; none before the first.
+    pub revision: Option<Revision>,
     /// Since when nothing at any site has been within reach; none while something is. Verdicts are frozen meanwhile: the
     /// fault is more likely in the prober's own network than at every site.
     pub isolated_since: Option<Timestamp>,
@@ -21,7 +23,7 @@ pub struct Observed {
 impl Observed {
     /// Nothing.
     pub const fn new() -> Self {
-        Self { generation: Generation(0), isolated_since: None, backends: BTreeMap::new() }
+        Self { generation: Generation(0), revision: None, isolated_since: None, backends: BTreeMap::new() }
     }
 
     /// What is believed of a backend.

@@ -76,6 +76,14 @@ impl Reach {
         if held.is_empty() { Belief::Sample } else { Belief::Confirms(held) }
     }
 
+    /// Takes moments along when the wall clock is set, by so many milliseconds.
+    pub fn clock_set(&mut self, millis: i64) {
+        let moments = self.sites.values_mut().flatten().chain(self.unreached_since.values_mut());
+        for at in moments.chain(&mut self.reached_at).chain(&mut self.isolated_since) {
+            *at = at.by_clock_set(millis);
+        }
+    }
+
     /// Since when nothing at any site has been within reach; none while something is.
     pub fn isolated_since(&self) -> Option<Timestamp> {
         self.isolated_since

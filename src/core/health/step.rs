@@ -132,6 +132,26 @@ pub fn forgive(health: &mut BackendHealth) {
     health.fails = 0;
 }
 
+/// Takes moments along when the wall clock is set, by so many milliseconds: hold times are neither cut short nor drawn out
+/// by it, no verdict is too old at once, and samples by the new time are not taken for late ones.
+pub fn clock_set(health: &mut BackendHealth, millis: i64) {
+    let moments = [&mut health.since, &mut health.flap.at, &mut health.flap.held_until];
+    for at in moments.into_iter().flatten().chain(health.last.as_mut().map(|last| &mut last.at)) {
+        *at = at.by_clock_set(millis);
+    }
+}
+
+/// Takes up what the state file knows. A verdict goes on. The counts towards the next one begin anew: they were written some
+/// time before the end, and a failure from then is not in a row with one from now. Moments that lie after `now` were kept
+/// before the wall clock was set back.
+pub fn resume(health: &mut BackendHealth, now: Timestamp) {
+    (health.passes, health.fails) = (0, 0);
+    health.since = health.since.map(|since| since.min(now));
+    if let Some(last) = &mut health.last {
+        last.at = last.at.min(now);
+    }
+}
+
 /// Forgets a verdict that is too old to be believed.
 pub fn age(
     health: &mut BackendHealth,
@@ -276,6 +296,45 @@ mod tests {
         let name = "a".parse().expect("a name");
         let transition = age(&mut health, &name, Timestamp::from_unix_millis(32_000), THRESHOLDS).expect("too old");
         assert_eq!((transition.from, transition.to), (Verdict::Up, Verdict::Unknown));
+    }
+
+    #[test]
+    fn moments_go_with_a_clock_that_is_set() {
+        for millis in [-3_600_000, 3_600_000] {
+            let mut health = BackendHealth::default();
+            step(&mut health, &sample(0, true), THRESHOLDS);
+            step(&mut health, &sample(1, true), THRESHOLDS);
+            clock_set(&mut health, millis);
+            let by_new_clock = |second: i64| Timestamp::from_unix_millis(second * 1000 + millis);
+            assert_eq!(health.since, Some(by_new_clock(1)));
+            let name = "a".parse().expect("a name");
+            assert_eq!(age(&mut health, &name, by_new_clock(2), THRESHOLDS), None);
+            let late = Sample { at: by_new_clock(2), ..sample(0, false) };
+            assert_eq!((step(&mut health, &late, THRESHOLDS), health.fails), (None, 1), "it counts");
+        }
+    }
+
+    #[test]
+    fn what_was_kept_counts_no_further() {
+        let mut health = BackendHealth::default();
+        for (second, pass) in [(0, true), (1, true), (2, false), (3, false)] {
+            step(&mut health, &sample(second, pass), THRESHOLDS);
+        }
+        resume(&mut health, Timestamp::from_unix_millis(9000));
+        step(&mut health, &sample(10, false), THRESHOLDS);
+        assert_eq!((health.verdict, health.fails), (Verdict::Up, 1));
+    }
+
+    #[test]
+    fn what_was_kept_is_never_of_the_future() {
+        let mut health = BackendHealth::default();
+        step(&mut health, &sample(10, true), THRESHOLDS);
+        step(&mut health, &sample(11, true), THRESHOLDS);
+        let now = Timestamp::from_unix_millis(5000);
+        resume(&mut health, now);
+        assert_eq!((health.since, health.last.as_ref().map(|last| last.at)), (Some(now), Some(now)));
+        step(&mut health, &sample(6, false), THRESHOLDS);
+        assert_eq!(health.fails, 1, "what comes next is not late");
     }
 
     #[test]

@@ -51,6 +51,18 @@ impl Timestamp {
         }
     }
 
+    /// The same moment by a clock that was set forward by so many milliseconds, or back.
+    #[must_use]
+    pub const fn by_clock_set(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// This moment less a duration.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// This moment plus a duration.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

@@ -14,7 +14,7 @@ fn admin_of(caddy: &Caddy) -> CaddyAdmin {
 }
 
 async fn pass(admin: &CaddyAdmin, wanted: &Value) -> ApplyReport {
-    let order = Order { rendered: wanted, own: &[digest(wanted)] };
+    let order = Order { rendered: wanted, instead: None, own: &[digest(wanted)] };
     apply(admin, order, &ApplySettings::default(), now).await
 }
 

@@ -50,7 +50,7 @@ pub trait Stage: Sized {
     /// Applies, knowing what was pushed before.
     async fn apply_knowing(&self, rendered: &Value, own: &[Digest]) -> ApplyReport {
         let admin = CaddyAdmin::new(self.front().address().clone(), quick()).expect("a client can be made");
-        apply(&admin, Order { rendered, own }, &ApplySettings::default(), now).await
+        apply(&admin, Order { rendered, instead: None, own }, &ApplySettings::default(), now).await
     }
 }
 

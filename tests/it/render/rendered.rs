@@ -242,8 +242,10 @@ proptest! {
 /// The words of desired state are enough to make a digest differ: nothing that is served is left out of it.
 #[test]
 fn every_change_of_what_is_served_changes_the_digest() {
-    let digests: BTreeSet<_> = CASES.iter().map(|case| rendered(case).digest).collect();
-    assert_eq!(digests.len(), CASES.len());
+    // Where nothing is believed in, Caddy checks nothing either: it is served like a service with a TCP probe.
+    let others = CASES.iter().filter(|case| case.name != "all_down");
+    let digests: BTreeSet<_> = others.map(|case| rendered(case).digest).collect();
+    assert_eq!(digests.len(), CASES.len() - 1);
     let desired = desired(MINIMAL);
     let edge = desired.edges.values().next().expect("an edge");
     let by = |verdict| render(&merge(&desired, &observed(&desired, |_| verdict)), edge).digest;

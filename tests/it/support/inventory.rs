@@ -54,7 +54,7 @@ pub fn desired(texts: Texts<'_>) -> Desired {
 pub fn observed(desired: &Desired, verdict: impl Fn(&str) -> Verdict) -> Observed {
     let health = |verdict| BackendHealth { verdict, ..BackendHealth::default() };
     let backends = desired.backends.keys().map(|name| (name.clone(), health(verdict(name.as_str())))).collect();
-    Observed { generation: Generation(7), isolated_since: None, backends }
+    Observed { generation: Generation(7), revision: None, isolated_since: None, backends }
 }
 
 /// A plan without operators and memory, at the first moment there is.

@@ -1,0 +1,25 @@
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::{Served, chain};
+use crate::core::inventory::load;
+use crate::store::Store;
+
+/// What can be served before the first fetch: the last good revision of the state file.
+pub async fn recall(store: &Store) -> Option<Served> {
+    let (info, files) = match store.last_good_revision().await {
+        Ok(revision) => revision?,
+        Err(error) => {
+            warn!(error = %chain(&error), "the last good revision is not readable in the state file; waiting for the source");
+            return None;
+        }
+    };
+    // A newer bascule may refuse what an older one took; then the source decides.
+    let Some(desired) = load(&files, info.id.clone()).desired else {
+        warn!(revision = %info.id, "this bascule refuses the last good revision; waiting for the source");
+        return None;
+    };
+    info!(revision = %info.id.short(), "serving the last good revision until the source is read");
+    Some(Served { info, desired: Arc::new(desired) })
+}
