@@ -18,7 +18,7 @@ test: lint caddy lab-check
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  $(WITH_CADDY) $(CARGO) nextest run --locked $(if $(WITHOUT_LAB),-E 'not binary(lab)') $(ARGS); \
 	else \
-	  $(WITH_CADDY) $(CARGO) test --locked $(if $(WITHOUT_LAB),--lib --bins --test it) $(ARGS); \
+	  $(WITH_CADDY) $(CARGO) test --locked $(if $(WITHOUT_LAB),--lib --bins --test it --test sim) $(ARGS); \
 	fi
 
 ## lab: cuts sites in network namespaces and judges what clients see. `make lab ARGS=--compare` beside other edges;

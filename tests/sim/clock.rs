@@ -1,0 +1,53 @@
+//! The wall clock of a simulation: one for each thread, since each simulation has a thread of its own. It goes with tokio's
+//! paused time, and can be set.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use bascule::core::model::Timestamp;
+use tokio::time::Instant;
+
+const START_MS: i64 = 1_700_000_000_000;
+
+thread_local! {
+    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+    static SET_BY_MS: Cell<i64> = const { Cell::new(0) };
+    static TIMES_SET: Cell<u64> = const { Cell::new(0) };
+    static SET_AT: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Begins a simulation.
+pub(crate) fn begin() {
+    BEGAN.set(Some(Instant::now()));
+    SET_BY_MS.set(0);
+    SET_AT.set(None);
+    TIMES_SET.set(0);
+}
+
+/// Time since the simulation began, which nobody can set.
+pub(crate) fn elapsed() -> Duration {
+    BEGAN.get().map_or(Duration::ZERO, |began| began.elapsed())
+}
+
+/// What the wall clock says.
+pub(crate) fn now() -> Timestamp {
+    let elapsed = i64::try_from(elapsed().as_millis()).expect("a simulation is short");
+    Timestamp::from_unix_millis(START_MS + elapsed + SET_BY_MS.get())
+}
+
+/// Sets the wall clock forward, or back.
+pub(crate) fn set_by(millis: i64) {
+    SET_BY_MS.set(SET_BY_MS.get() + millis);
+    SET_AT.set(Some(Instant::now()));
+    TIMES_SET.set(TIMES_SET.get() + 1);
+}
+
+/// True where it was set within this time.
+pub(crate) fn was_set_within(time: Duration) -> bool {
+    SET_AT.get().is_some_and(|at| at.elapsed() < time)
+}
+
+/// How often it was set.
+pub(crate) fn times_set() -> u64 {
+    TIMES_SET.get()
+}
