@@ -21,7 +21,7 @@ use crate::controller::{
     Reconciler, RelayLog, SourceState, Watcher, WatcherSettings, chain, recall,
 };
 use crate::core::health::Observed;
-use crate::core::inventory::Edge;
+use crate::core::inventory::{Edge, RevisionGuard};
 use crate::core::model::{DialAddress, Timestamp};
 use crate::core::routing::Overrides;
 use crate::core::status::{Inputs, StatusDto, view};
@@ -39,6 +39,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// Time between two reads of the source.
     pub poll: Duration,
+    /// How much a revision may take out without a word; none: as much as it likes.
+    pub guard: Option<RevisionGuard>,
     /// Where the API listens.
     pub listen: SocketAddr,
     /// What who gives orders from another machine must have; none: nobody may.
@@ -99,7 +101,7 @@ impl Wires {
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, listen, api_token, relay, edge, prober } = settings;
+    let Settings { source, state, poll, guard, listen, api_token, relay, edge, prober } = settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
@@ -130,7 +132,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let wake = Arc::new(Notify::new());
     tasks.guards.extend(watch_source(&followed, poll, &wake));
     let watcher = Watcher {
-        settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX },
+        settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard },
         clock: now,
         source,
         store: store.clone(),

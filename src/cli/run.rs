@@ -1,4 +1,5 @@
 mod credentials;
+mod guard;
 
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::credentials::{GitArgs, credentials};
+use self::guard::GuardArgs;
 use super::addresses;
 use super::secret::TokenArgs;
 use super::signals::Signals;
@@ -42,6 +44,8 @@ pub(super) struct Args {
     /// Longest time that a fetch may take.
     #[arg(long, env = "BASCULE_FETCH_TIMEOUT", default_value = "60s")]
     fetch_timeout: TimeSpan,
+    #[command(flatten)]
+    guard: GuardArgs,
     /// Where the API listens. Whoever reaches it may read; orders (`override`, `failback`) are taken only from this machine
     /// itself, over loopback, or with the token of `--api-token-file`.
     #[arg(long, env = "BASCULE_LISTEN", default_value = "127.0.0.1:7500", value_name = "ADDRESS", value_parser = addresses::listen)]
@@ -99,8 +103,22 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Everything that can be refused without opening anything is refused here, by its flag, its value and the cure.
 fn settings(args: Args) -> anyhow::Result<Settings> {
-    let Args { repo, branch, path, state, poll, fetch_timeout, listen, relay, resync, quiet, ceiling, token, git } =
-        args;
+    let Args {
+        repo,
+        branch,
+        path,
+        state,
+        poll,
+        fetch_timeout,
+        guard,
+        listen,
+        relay,
+        resync,
+        quiet,
+        ceiling,
+        token,
+        git,
+    } = args;
     ensure!(
         quiet <= ceiling,
         "`--quiet {quiet}` is longer than `--ceiling {ceiling}`, the longest wait of all: give a shorter `--quiet` or a \
@@ -120,7 +138,8 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     let api_token = token.token()?.as_deref().map(ApiToken::new);
     let debounce = Debounce { quiet: quiet.get(), ceiling: ceiling.get() };
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
-    Ok(Settings { source, state, poll: poll.get(), listen, api_token, relay: relay.0, edge, prober: prober() })
+    let (poll, guard, relay) = (poll.get(), guard.guard(), relay.0);
+    Ok(Settings { source, state, poll, guard, listen, api_token, relay, edge, prober: prober() })
 }
 
 /// The source, and the inventory's folder in it.

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{Clock, Served, SourceState};
-use crate::core::inventory::{Desired, Loaded};
+use crate::core::inventory::{Consent, Desired, Loaded, RevisionGuard};
 use crate::core::model::{Diagnostic, FileSet, Revision, RevisionInfo, Severity};
 use crate::core::status::Fault;
 use crate::git::{Moved, Revisions, Snapshot, SourceError};
@@ -20,6 +20,8 @@ pub struct WatcherSettings {
     pub poll: Duration,
     /// Longest wait between two reads of a source that cannot be read.
     pub retry_max: Duration,
+    /// How much a revision may take out without a word; none: as much as it likes.
+    pub guard: Option<RevisionGuard>,
 }
 
 /// Wait before the first new try of a source that could not be read; it doubles.
@@ -51,6 +53,7 @@ impl<S: Revisions> Watcher<S> {
         // What was read last, good or bad: it is not checked twice.
         let mut last_read = self.state.borrow().served.as_ref().map(|served| served.info.id.clone());
         let mut failures = 0_u32;
+        let mut consent = None;
         loop {
             let fetched = tokio::select! {
                 biased;
@@ -60,7 +63,7 @@ impl<S: Revisions> Watcher<S> {
             match fetched {
                 Ok(snapshot) => {
                     failures = 0;
-                    if let Some(read) = self.take(snapshot).await {
+                    if let Some(read) = self.take(snapshot, &mut consent).await {
                         last_read = Some(read);
                     }
                 }
@@ -80,7 +83,7 @@ impl<S: Revisions> Watcher<S> {
     }
 
     fn wait(&self, failures: u32) -> Duration {
-        let WatcherSettings { poll, retry_max } = self.settings;
+        let WatcherSettings { poll, retry_max, .. } = self.settings;
         let base = match failures {
             0 => poll,
             _ => RETRY_FIRST.saturating_mul(1 << (failures - 1).min(16)).min(retry_max),
@@ -89,8 +92,10 @@ impl<S: Revisions> Watcher<S> {
     }
 
     /// Takes what was read. Returns the revision that needs no second reading; none where it must be read again.
-    async fn take(&self, snapshot: Snapshot) -> Option<Revision> {
-        let Snapshot { info, files, moved } = snapshot;
+    ///
+    /// `consent` is what commits allowed since the last good revision, none for a source without commits.
+    async fn take(&self, snapshot: Snapshot, consent: &mut Option<Consent>) -> Option<Revision> {
+        let Snapshot { info, files, moved, messages } = snapshot;
         let now = (self.clock)();
         let Some(files) = files else {
             self.state.send_modify(|state| {
@@ -101,7 +106,11 @@ impl<S: Revisions> Watcher<S> {
         };
         if moved == Moved::Rewritten {
             warn!(revision = %info.id, "the branch was rewritten (force-push); following it");
+            // What was allowed is no longer in its history.
+            *consent = None;
         }
+        *consent =
+            messages.map(|messages| Consent::of(messages.iter().map(String::as_str)).and(consent.unwrap_or_default()));
         let files = Arc::new(files);
         let loaded = self.source.check(Arc::clone(&files), info.id.clone()).await;
         let Some(Loaded { desired, diagnostics }) = loaded else {
@@ -110,12 +119,16 @@ impl<S: Revisions> Watcher<S> {
         };
         let before = self.state.borrow().served.as_ref().map(|served| Arc::clone(&served.desired));
         let accepted = match desired {
-            Some(desired) => refuse_emptied(desired, before.as_deref()),
-            None => Err(refusal(&diagnostics)),
+            Some(desired) => self.guard(desired, before.as_deref(), *consent),
+            None => Err(Refusal { verb: "refused", reason: first_error(&diagnostics) }),
         };
         match accepted {
-            Ok(desired) => self.accept(info, files, desired, &diagnostics).await,
-            Err(message) => self.refuse(info, files, message, &diagnostics).await,
+            Ok(desired) => {
+                // It allowed what has happened now, and nothing that comes later.
+                *consent = None;
+                self.accept(info, files, desired, &diagnostics).await
+            }
+            Err(refusal) => self.refuse(info, files, refusal, &diagnostics).await,
         }
     }
 
@@ -152,20 +165,21 @@ impl<S: Revisions> Watcher<S> {
         &self,
         info: RevisionInfo,
         files: Arc<FileSet>,
-        message: String,
+        refusal: Refusal,
         diagnostics: &[Diagnostic],
     ) -> Option<Revision> {
         let now = (self.clock)();
-        error!(revision = %info.id.short(), subject = info.subject, error = %message, "revision refused; {}", self.stays());
+        let Refusal { verb, reason } = refusal;
+        error!(revision = %info.id.short(), subject = info.subject, error = %reason, "revision {verb}; {}", self.stays());
         let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
         let outcome =
-            RevisionOutcome::Rejected { errors: u32::try_from(errors).unwrap_or(u32::MAX), first: message.clone() };
+            RevisionOutcome::Rejected { errors: u32::try_from(errors).unwrap_or(u32::MAX), first: reason.clone() };
         if let Err(error) = self.store.record_revision(info.clone(), files, outcome, now).await {
             warn!(error = %chain(&error), revision = %info.id, "revision not written to the state file");
         }
         let refusal = Fault {
             scope: INVENTORY,
-            message: format!("revision {} is refused: {message}; {}", info.id.short(), self.stays()),
+            message: format!("revision {} is {verb}: {reason}; {}", info.id.short(), self.stays()),
             since: now,
             details: diagnostics.iter().take(DETAILS_MAX).map(ToString::to_string).collect(),
         };
@@ -175,6 +189,12 @@ impl<S: Revisions> Watcher<S> {
             state.refusal = Some(refusal);
         });
         Some(info.id)
+    }
+
+    /// Last good wins: what takes out much at once is a mistake until somebody says otherwise.
+    fn guard(&self, next: Desired, served: Option<&Desired>, consent: Option<Consent>) -> Result<Desired, Refusal> {
+        let held = self.settings.guard.zip(served).and_then(|(guard, served)| guard.judge(served, &next, consent));
+        held.map_or(Ok(next), |held| Err(Refusal { verb: "held", reason: held.to_string() }))
     }
 
     /// What goes on while nothing newer can be served.
@@ -201,27 +221,20 @@ impl<S: Revisions> Watcher<S> {
 const SOURCE: &str = "source";
 const INVENTORY: &str = "inventory";
 
-fn refusal(diagnostics: &[Diagnostic]) -> String {
+/// Why a revision is not served.
+struct Refusal {
+    /// What it is: `refused` or `held`.
+    verb: &'static str,
+    reason: String,
+}
+
+fn first_error(diagnostics: &[Diagnostic]) -> String {
     let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
     let first = errors.next().map_or_else(|| "no desired state".to_owned(), ToString::to_string);
     match errors.count() {
         0 => first,
         more => format!("{first} (and {more} more errors)"),
     }
-}
-
-/// Last good wins: an inventory that had services and has none left is a mistake until somebody says otherwise, by
-/// stopping bascule.
-fn refuse_emptied(desired: Desired, before: Option<&Desired>) -> Result<Desired, String> {
-    for (what, now, then) in [
-        ("service", desired.services.len(), before.map_or(0, |before| before.services.len())),
-        ("edge", desired.edges.len(), before.map_or(0, |before| before.edges.len())),
-    ] {
-        if now == 0 && then > 0 {
-            return Err(format!("it declares no {what} any more, and {then} are served"));
-        }
-    }
-    Ok(desired)
 }
 
 /// An error with its causes, for people.

@@ -7,6 +7,7 @@ mod desired;
 pub mod doc;
 mod documents;
 mod finding;
+mod guard;
 mod kind;
 mod load;
 mod probe_target;
@@ -24,6 +25,7 @@ pub use self::desired::{
     Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
 };
 pub use self::doc::{StatusRange, Sticky};
+pub use self::guard::{Consent, Held, Loss, RevisionGuard};
 pub use self::kind::Kind;
 pub use self::load::{Loaded, load};
 pub use self::schema::{embedded, schemas};

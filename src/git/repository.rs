@@ -48,7 +48,32 @@ pub(super) fn snapshot(job: &Job, repository: &Repository, tip: Oid) -> Result<S
         Moved::Unchanged => None,
         Moved::First | Moved::Forward | Moved::Rewritten => Some(tree::read(job, repository, &commit, &info.id)?),
     };
-    Ok(Snapshot { info, files, moved })
+    let messages = messages(repository, tip, job.last.as_ref()).map_err(|error| job.broken(&error))?;
+    Ok(Snapshot { info, files, moved, messages: Some(messages) })
+}
+
+/// Messages that are read at one fetch.
+const MESSAGES_MAX: usize = 1000;
+/// Bytes of a message that are read. Trailers are at its end.
+const MESSAGE_END: usize = 4096;
+
+/// Messages of the commits from `tip` down to what `last` has.
+fn messages(repository: &Repository, tip: Oid, last: Option<&Revision>) -> Result<Vec<String>, git2::Error> {
+    let message = |commit: &Commit<'_>| {
+        let bytes = commit.message_bytes();
+        String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(MESSAGE_END)..]).into_owned()
+    };
+    let Some(last) = known(repository, last)? else { return Ok(vec![message(&repository.find_commit(tip)?)]) };
+    let mut walk = repository.revwalk()?;
+    walk.push(tip)?;
+    walk.hide(last)?;
+    walk.take(MESSAGES_MAX).map(|commit| Ok(message(&repository.find_commit(commit?)?))).collect()
+}
+
+/// A revision as a commit that the repository has.
+fn known(repository: &Repository, revision: Option<&Revision>) -> Result<Option<Oid>, git2::Error> {
+    let odb = repository.odb()?;
+    Ok(revision.and_then(|revision| Oid::from_str(revision.as_str()).ok()).filter(|&id| odb.exists(id)))
 }
 
 fn describe(commit: &Commit<'_>) -> RevisionInfo {

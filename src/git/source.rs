@@ -20,6 +20,9 @@ pub struct Snapshot {
     pub files: Option<FileSet>,
     /// How it stands to the revision that the caller has.
     pub moved: Moved,
+    /// Messages of the commits that came since the revision that the caller has, newest first, and the ends of long ones;
+    /// that of the newest commit where the caller has none. None for a directory.
+    pub messages: Option<Vec<String>>,
 }
 
 /// How a revision stands to the one before it.

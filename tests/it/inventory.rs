@@ -2,6 +2,7 @@
 
 mod examples;
 mod fixtures;
+mod guard;
 mod report;
 mod schemas;
 

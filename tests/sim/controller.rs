@@ -74,7 +74,11 @@ impl Controller {
         let (pulse, heard, wake) = (Arc::<Pulse>::default(), Arc::<RelayLog>::default(), Arc::<Notify>::default());
         let shutdown = CancellationToken::new();
         let watcher = Watcher {
-            settings: WatcherSettings { poll: Duration::from_secs(10), retry_max: Duration::from_secs(20) },
+            settings: WatcherSettings {
+                poll: Duration::from_secs(10),
+                retry_max: Duration::from_secs(20),
+                guard: None,
+            },
             clock: clock::now,
             source: FakeSource(world.clone()),
             store: store.clone(),

@@ -45,7 +45,7 @@ impl Revisions for FakeSource {
                 Some(_) => Moved::Forward,
             };
             let files = (moved != Moved::Unchanged).then(|| files.clone());
-            let snapshot = Snapshot { info: info.clone(), files, moved };
+            let snapshot = Snapshot { info: info.clone(), files, moved, messages: Some(Vec::new()) };
             if snapshot.files.is_some() {
                 world.note(&format!("fetched {}", snapshot.info.id));
             }

@@ -15,6 +15,7 @@ use super::caddy;
 use super::places::{Places, SITES, backend_name};
 use crate::app::{self, Settings};
 use crate::controller::EdgeSettings;
+use crate::core::inventory::RevisionGuard;
 use crate::core::model::Limits;
 use crate::core::status::StatusDto;
 use crate::git::{Credentials, Location, SourceSettings};
@@ -57,6 +58,7 @@ impl World {
             },
             state: folder.path().join("bascule.db"),
             poll: Duration::from_secs(30),
+            guard: Some(RevisionGuard::default()),
             listen: places.api,
             api_token: None,
             relay: Some(places.relay.to_string().parse()?),

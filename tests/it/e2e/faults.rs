@@ -70,6 +70,37 @@ async fn a_rewritten_branch_is_followed_and_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_takes_out_a_site_is_held_until_a_commit_says_that_it_is_meant() {
+    let (mut world, _dijon, _thory, _) = two_sites().await;
+    let more = backend("api-thory-2", 2, 2).await;
+    world.write_backend("api", &more);
+    let good = world.commit_and_push("Add a backend");
+    world.wait_for_revision(&good).await;
+    world.remove("backends/api-thory-1.yaml");
+    world.remove("backends/api-thory-2.yaml");
+    world.commit_and_push("Leave thory");
+    let status = world.wait_for("the hold", |status| !status.faults.is_empty()).await;
+    let fault = status.faults[0].message.clone();
+    assert!(fault.contains("all of site thory") && fault.contains("remove=2'"), "{fault}");
+
+    // It is held over a restart, and by a commit that allows too little.
+    world.kill();
+    world.start();
+    let held = world.commit_and_push("Allow one\n\nBascule-Allow: remove=1");
+    let is_held = |status: &StatusDto| status.faults.iter().any(|fault| fault.message.contains(&held[..12]));
+    let status = world.wait_for("the next hold", is_held).await;
+    assert!(status.faults[0].message.contains("Bascule-Allow allows 1, and these are 2"), "{:?}", status.faults);
+    assert_eq!(status.revision.expect("served").id, good);
+    assert_eq!(status.services[0].backends.len(), 3);
+
+    // The commit that allows it need not be the newest when it is read.
+    world.commit("Allow it\n\nBascule-Allow: remove=2");
+    let allowed = world.commit_and_push("Something else");
+    let status = world.wait_for_revision(&allowed).await;
+    assert_eq!((status.faults, status.services[0].backends.len()), (Vec::new(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_inventory_and_a_vanished_branch_change_nothing() {
     let (world, _dijon, _thory, good) = two_sites().await;
     for file in ["services/api.yaml", "backends/api-dijon-1.yaml", "backends/api-thory-1.yaml"] {
@@ -77,7 +108,7 @@ async fn an_emptied_inventory_and_a_vanished_branch_change_nothing() {
     }
     world.commit_and_push("Remove everything");
     let status = world.wait_for("the refusal", |status| !status.faults.is_empty()).await;
-    assert!(status.faults[0].message.contains("declares no service any more"), "{:?}", status.faults);
+    assert!(status.faults[0].message.contains("it takes out 1 of 1 services, 2 of 2 backends"), "{:?}", status.faults);
     world.git(&["push", "--quiet", "origin", "main:elsewhere"]);
     std::fs::remove_file(world.path("remote.git/refs/heads/main")).expect("the branch is removed");
     let status =
