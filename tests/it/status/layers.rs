@@ -93,9 +93,13 @@ fn a_site_that_is_down_says_where_the_way_ends() {
     assert_eq!(line(&shown, "  tunnel"), expected);
     assert_eq!(line(&shown, "fault site dijon"), format!("fault site dijon: down with 2 backends: {cause} (for 90s)"));
     assert!(!shown.contains("fault tunnel"), "one fault for one cause\n{shown}");
-    assert!(shown.ends_with(
-        "lately\n   80s ago  tunnel:dijon down: gateway 127.1.0.1 does not answer: timed out\n         \x20  90s ago  site:dijon down with 2 backends: out of reach\n"
-    ));
+    let lately = [
+        "lately",
+        "   80s ago  tunnel:dijon down: gateway 127.1.0.1 does not answer: timed out",
+        "   90s ago  site:dijon down with 2 backends: out of reach",
+        "",
+    ];
+    assert!(shown.ends_with(&lately.join("\n")), "{shown}");
     // What came through after the site went down tells that it is not the tunnel.
     let machines = status(Verdict::Down, &timed_out(), 2, &tunnel(Verdict::Up, 5, 1));
     assert_eq!(machines.sites[0].cause.as_deref(), Some("site's machines down (its tunnel is up)"));
