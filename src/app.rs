@@ -17,17 +17,17 @@ use tracing::{error, info, warn};
 use self::operators::Operators;
 use crate::api::{self, Api, ApiToken};
 use crate::controller::{
-    Answering, Desk, EdgeReports, EdgeSettings, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot, Pulse,
-    Reconciler, RelayLog, SourceState, Watcher, WatcherSettings, chain, recall,
+    Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot,
+    Pulse, Reconciler, RelayLog, SourceState, Watcher, WatcherSettings, chain, recall,
 };
-use crate::core::health::Observed;
+use crate::core::health::{Layers, Observed};
 use crate::core::inventory::{Edge, RevisionGuard};
 use crate::core::model::{DialAddress, Timestamp};
 use crate::core::routing::Overrides;
 use crate::core::status::{Inputs, StatusDto, view};
 use crate::edge::{AdminSettings, Answer, Asked, CaddyAdmin, RelayServer};
 use crate::git::{Location, Source, SourceSettings, watch_local};
-use crate::probe::{ProbeSet, Prober, ProberSettings, SAMPLES_BOUND};
+use crate::probe::{LOOKS_BOUND, ProbeSet, Prober, ProberSettings, SAMPLES_BOUND, TunnelProber, TunnelSet};
 use crate::store::Store;
 
 /// Everything that `bascule run` can be told.
@@ -70,6 +70,8 @@ struct Wires {
     plans: watch::Sender<Option<PlanSnapshot>>,
     reports: watch::Sender<EdgeReports>,
     targets: watch::Sender<Arc<ProbeSet>>,
+    tunnels: watch::Sender<Arc<TunnelSet>>,
+    layers: watch::Sender<Arc<Layers>>,
     overrides: watch::Sender<Arc<Overrides>>,
     pulse: Arc<Pulse>,
     heard: Arc<RelayLog>,
@@ -83,6 +85,8 @@ impl Default for Wires {
             plans: watch::Sender::new(None),
             reports: watch::Sender::new(BTreeMap::new()),
             targets: watch::Sender::new(Arc::default()),
+            tunnels: watch::Sender::new(Arc::default()),
+            layers: watch::Sender::new(Arc::default()),
             overrides: watch::Sender::new(Arc::default()),
             pulse: Arc::default(),
             heard: Arc::default(),
@@ -180,6 +184,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     tasks.spawn("desk", |stop| desk.run(stop));
     tasks.spawn("reconciler", |stop| reconciler.run(stop));
     tasks.spawn("prober", |stop| prober.run(targets, samples_tx, stop));
+    spawn_layers(&mut tasks, &wires, &store);
     tasks.spawn("watcher", |stop| watcher.run(stop));
     if let Some(relay) = relay {
         let answer = wires.answer();
@@ -199,6 +204,23 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         None => Ok(()),
         Some(name) => anyhow::bail!("the {name} ended by itself; this is a fault of bascule"),
     }
+}
+
+/// Starts who looks at tunnels, and who judges what lies between edges and backends.
+fn spawn_layers(tasks: &mut Tasks, wires: &Wires, store: &Store) {
+    let (looks_tx, looks) = mpsc::channel(LOOKS_BOUND);
+    let keeper = LayerKeeper {
+        clock: now,
+        store: store.clone(),
+        source: wires.source.subscribe(),
+        observed: wires.observed.subscribe(),
+        looks,
+        targets: wires.tunnels.clone(),
+        layers: wires.layers.clone(),
+    };
+    let prober = TunnelProber { clock: Arc::new(now), targets: wires.tunnels.subscribe(), looks: looks_tx };
+    tasks.spawn("tunnel prober", |stop| prober.run(stop));
+    tasks.spawn("layer keeper", |stop| keeper.run(stop));
 }
 
 /// Says where the inventory comes from, and watches that place if it is on this machine.
@@ -244,6 +266,7 @@ async fn recall_overrides(store: &Store, wires: &Wires) {
 fn look(wires: &Wires) -> StatusDto {
     let source = wires.source.borrow().clone();
     let observed = Arc::clone(&wires.observed.borrow());
+    let layers = Arc::clone(&wires.layers.borrow());
     let overrides = Arc::clone(&wires.overrides.borrow());
     let plan = wires.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
     let edges = wires.reports.borrow().clone();
@@ -254,6 +277,7 @@ fn look(wires: &Wires) -> StatusDto {
         fetched_at,
         source_faults: [fault.as_ref(), refusal.as_ref()],
         observed: &observed,
+        layers: &layers,
         overrides: &overrides,
         plan: plan.as_deref(),
         edges: &edges,

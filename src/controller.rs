@@ -1,5 +1,5 @@
-//! The loops: watcher (desired state), observer (observed state), desk (operators' orders),
-//! reconciler (plans) and one worker for each edge.
+//! The loops: watcher (desired state), observer (observed state), layer keeper (tunnels, sites and their events), desk
+//! (operators' orders), reconciler (plans) and one worker for each edge.
 //!
 //! They share nothing but watch channels that `app` makes. Something wakes a loop; it takes the newest snapshots and
 //! computes again; what woke it is only reported.
@@ -9,6 +9,7 @@ mod clock_watch;
 mod debounce;
 mod desk;
 mod edge_worker;
+mod layers;
 mod memory;
 mod observer;
 mod pooling;
@@ -24,6 +25,7 @@ pub use self::answering::Answering;
 pub use self::debounce::Debounce;
 pub use self::desk::{Desk, DeskOrder, FailbackOrder, ORDERS_BOUND, Set};
 pub use self::edge_worker::EdgeSettings;
+pub use self::layers::LayerKeeper;
 pub use self::observer::{Observer, ObserverSettings};
 pub use self::pulse::Pulse;
 pub use self::recall::recall;

@@ -8,6 +8,7 @@ mod apply;
 mod column;
 mod edge;
 mod error;
+mod event;
 mod file;
 mod health;
 mod lock;

@@ -13,7 +13,7 @@ use super::watcher::chain;
 use super::{Clock, EdgeReports, PlanSnapshot, RelayLog};
 use crate::core::inventory::Edge;
 use crate::core::model::{Digest, Timestamp};
-use crate::core::status::{Applied, EdgeState, RelayState};
+use crate::core::status::{Applied, EdgeReport, EdgeState, RelayState};
 use crate::edge::{Admin, ApplyReport, ApplySettings, Order, Outcome, apply};
 use crate::store::{Apply, Store};
 
@@ -298,8 +298,11 @@ impl<A: Admin> EdgeWorker<A> {
     }
 
     fn publish(&self, memory: &Memory) {
+        let now = (self.clock)();
         self.reports.send_modify(|reports| {
-            reports.insert(self.edge.name.clone(), memory.report.clone());
+            let before = reports.get(&self.edge.name).filter(|before| before.state == memory.report.state);
+            let since = before.and_then(|before| before.since).or(Some(now));
+            reports.insert(self.edge.name.clone(), EdgeReport { since, ..memory.report.clone() });
         });
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::clock_watch::ClockWatch;
 use super::{Clock, Pulse, SourceState, chain};
 use crate::core::health::{
-    BackendHealth, Belief, Observed, Reach, Sample, Thresholds, Transition, Verdict, age, clock_set, confirm, forgive,
-    resume, step,
+    BackendHealth, Belief, Observed, Reach, Sample, Thresholds, Transition, age, clock_set, confirm, forgive, resume,
+    step,
 };
 use crate::core::inventory::{Backend, BackendState, Desired};
 use crate::core::model::{BackendName, Generation, Revision, Timestamp};
@@ -158,12 +158,9 @@ impl Observer {
 /// fault is logged and routing goes on: an edge that serves matters more than a record of it.
 async fn persist(store: &Store, state: &mut State, transitions: Vec<Transition>) {
     for transition in &transitions {
+        // For people the layer keeper tells it, in one line where a whole site changes.
         let Transition { backend, at: _, from, to, reason } = transition;
-        if *to == Verdict::Down {
-            warn!(%backend, %from, %to, %reason, "verdict changed");
-        } else {
-            info!(%backend, %from, %to, %reason, "verdict changed");
-        }
+        debug!(%backend, %from, %to, %reason, "transition");
     }
     for Transition { backend, at, .. } in &transitions {
         let flap = state.watched.get(backend).map(|watched| watched.health.flap);
@@ -317,7 +314,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::health::{Outcome, Vantage};
+    use crate::core::health::{Outcome, Vantage, Verdict};
     use crate::core::inventory::load;
     use crate::core::model::FileSet;
 

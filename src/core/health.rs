@@ -2,6 +2,8 @@
 
 mod availability;
 mod flap;
+mod freshness;
+mod layers;
 mod observed;
 mod reach;
 mod sample;
@@ -9,6 +11,11 @@ mod step;
 
 pub use self::availability::{Availability, Hour, HourCount};
 pub use self::flap::Flap;
+pub use self::freshness::Freshness;
+pub use self::layers::{
+    Change, Event, LayerState, Layers, News, PeerReading, SiteCause, SiteCount, SiteState, Subject, SubjectError,
+    TUNNEL_STALE, TunnelHealth, TunnelSample, TunnelSeen,
+};
 pub use self::observed::{BackendHealth, LastSample, Observed};
 pub use self::reach::{Belief, Reach};
 pub use self::sample::{Failure, Outcome, Sample, Vantage};

@@ -22,7 +22,7 @@ mod yaml;
 pub use self::codes::CODES;
 pub use self::desired::{
     Backend, BackendState, Connections, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay,
-    Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
+    Routing, Service, Site, Tier, Timeouts, Tls, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown, WireguardPeer,
 };
 pub use self::doc::{StatusRange, Sticky};
 pub use self::guard::{Consent, Held, Loss, RevisionGuard};

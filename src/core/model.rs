@@ -11,6 +11,7 @@ mod path;
 mod revision;
 mod text;
 mod time;
+mod tunnel;
 
 pub use self::address::{
     AdminAddress, BASCULE_RELAY_PORT, CADDY_ADMIN_PORT, DialAddress, Email, HTTP_PORT, HTTPS_PORT, Listener, Port,
@@ -27,3 +28,4 @@ pub use self::revision::{Digest, Generation, Revision, RevisionInfo};
 pub use self::text::TextError;
 pub(crate) use self::text::text_type;
 pub use self::time::Timestamp;
+pub use self::tunnel::{GatewayAddress, InterfaceName, PeerKey};

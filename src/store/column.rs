@@ -4,7 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::core::health::Verdict;
+use crate::core::health::{Subject, Verdict};
 use crate::core::inventory::{BackendState, Origin};
 use crate::core::model::{BackendName, Digest, EdgeName, Generation, Revision, ServiceName, SiteName, Timestamp};
 use crate::core::routing::{Action, Target};
@@ -114,6 +114,18 @@ impl ToSql for Target {
 }
 
 impl FromSql for Target {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for Subject {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.to_string().into())
+    }
+}
+
+impl FromSql for Subject {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_str()?.parse().map_err(FromSqlError::other)
     }

@@ -6,6 +6,7 @@ mod demo;
 mod failback;
 mod faults;
 mod kill9;
+mod layers;
 mod orders;
 mod overrides;
 mod program;

@@ -176,6 +176,7 @@ fn status_at(now: Timestamp, overrides: &Overrides) -> StatusDto {
         fetched_at: None,
         source_faults: [None, None],
         observed: &observed,
+        layers: &bascule::core::health::Layers::default(),
         overrides,
         plan: Some(&plan),
         edges: &BTreeMap::new(),

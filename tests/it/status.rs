@@ -1,10 +1,12 @@
 //! See `src/core/status.rs`.
 
+mod layers;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bascule::core::health::{
-    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Observed, Outcome, Verdict,
+    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, Verdict,
 };
 use bascule::core::inventory::BackendState;
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
@@ -72,6 +74,7 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
     let applied = Some(Applied { digest: digest.clone(), revision, at: ago(3) });
     let in_sync = EdgeReport {
         state: EdgeState::InSync,
+        since: Some(ago(700)),
         rendered: Some(digest),
         applied: applied.clone(),
         fault: None,
@@ -81,6 +84,7 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
     };
     let stalled = EdgeReport {
         state: EdgeState::Stalled,
+        since: Some(ago(200_000)),
         rendered: Some(Digest::of(b"two")),
         applied,
         fault: Some(("Caddy refuses the configuration: loading module".to_owned(), ago(200_000))),
@@ -113,6 +117,7 @@ fn whole() -> StatusDto {
         fetched_at: Some(ago(5)),
         source_faults: [None, Some(&fault)],
         observed: &observed,
+        layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: Some(&plan),
         edges: &edges,
@@ -127,6 +132,7 @@ fn empty() -> StatusDto {
         fetched_at: None,
         source_faults: [None, None],
         observed: &observed,
+        layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: None,
         edges: &edges,
@@ -142,6 +148,7 @@ fn told(source: Option<&Fault>, refusal: &Fault) -> (Vec<String>, usize) {
         fetched_at: Some(ago(90)),
         source_faults: [source, Some(refusal)],
         observed: &observed,
+        layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: None,
         edges: &edges,
@@ -232,6 +239,7 @@ fn ready_is_a_revision_and_every_edge_tried() {
         fetched_at: None,
         source_faults: [None, None],
         observed: &observed,
+        layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: None,
         edges: &edges,
@@ -263,6 +271,7 @@ fn dijon(letters: &str) -> (SiteState, Option<Timestamp>) {
         fetched_at: None,
         source_faults: [None, None],
         observed: &observed,
+        layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: None,
         edges: &BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! See `src/store.rs`.
 
 mod durability;
+mod events;
 mod load;
 mod open;
 mod overrides;

@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::load::DOMAIN;
 use super::process::{Program, run};
-use super::world::{EDGE, SITES, World};
+use super::world::{EDGE, World};
 
 pub(crate) const ADMIN_PORT: u16 = 2019;
 const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7500);
@@ -156,8 +156,11 @@ fn commit(world: &World, folder: &Path) {
         "edges/hub.yaml",
         &format!("name: hub\nadmin: http://127.0.0.1:{ADMIN_PORT}\nlisten: [\"{EDGE}\"]\ntls: {{ mode: \"off\" }}\n"),
     );
-    for (number, site) in (1..).zip(SITES) {
-        write(&format!("sites/{site}.yaml"), &format!("name: {site}\nsubnets: [10.200.{number}.0/24]\n"));
+    for (number, site) in (1..).zip(&world.sites) {
+        let (name, interface, peer) = (site.name, world.hub_interface(), &site.peer);
+        let wireguard = format!("wireguard: {{ interface: {interface}, peer: {peer} }}");
+        let tunnel = format!("tunnel:\n  {wireguard}\n  gateway: 10.200.{number}.1\n");
+        write(&format!("sites/{name}.yaml"), &format!("name: {name}\nsubnets: [10.200.{number}.0/24]\n{tunnel}"));
     }
     for backend in world.backends() {
         let (name, site, address) = (&backend.name, backend.site, backend.address);

@@ -81,6 +81,8 @@ pub(crate) fn judge(case: Case, figures: &Figures, best_peer: Option<Ms>) -> Vec
     }
     find(Rule::NothingTwice, figures.twice == 0, figures.twice.to_string());
     if matches!(case, Case::Cut(Cut::Wan | Cut::Vpn | Cut::Off)) {
+        let names_cause = figures.faults.iter().any(|it| it.starts_with("site dijon: ") && it.contains("tunnel down"));
+        find(Rule::CauseNamed, names_cause, figures.faults.first().cloned().unwrap_or_else(|| "no fault".into()));
         find(Rule::ShortStall, figures.stall < STALL_MAX, format!("{} ms", figures.stall.0));
         if let Some(best) = best_peer {
             let seen = format!("{} ms, best peer {} ms", figures.stall.0, best.0);

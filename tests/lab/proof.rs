@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bascule::core::status::StatusDto;
+
 use super::cuts::Cut;
 use super::experiment::Case;
 use super::judge::{Rule, judge};
@@ -75,7 +77,9 @@ pub(crate) fn faults_are_found() {
         |made| made.observed.seen.requests.retain(|it| it.backend.as_deref() != Some("dijon-2")),
         &[Rule::Back],
     );
-    check(Cut::Isolate, |_| {}, &[Rule::NothingTakenOut, Rule::CauseNamed]);
+    check(Cut::Isolate, |made| made.observed.status = None, &[Rule::NothingTakenOut, Rule::CauseNamed]);
+    check(Cut::Vpn, |made| made.observed.status = None, &[Rule::CauseNamed]);
+    check(Cut::Wan, |made| made.observed.status = status("site's machines down"), &[Rule::CauseNamed]);
 }
 
 #[track_caller]
@@ -87,6 +91,18 @@ fn check(cut: Cut, plant: impl FnOnce(&mut Made), expected: &[Rule]) {
     // A stall beyond the limit is beyond the best peer, too.
     broken.retain(|rule| expected.contains(rule) || *rule != Rule::StallOfTheBestPeer);
     assert_eq!(broken, expected, "{findings:?}");
+}
+
+/// A status in which dijon is down for a reason.
+fn status(cause: &str) -> Option<StatusDto> {
+    let at = "2024-01-01T00:00:00Z";
+    let message = format!("down with 3 backends: {cause}");
+    let fault = serde_json::json!({ "scope": "site dijon", "message": message, "since": at, "age_seconds": 1 });
+    let status = serde_json::json!({
+        "version": "1.0.0", "at": at, "ready": true, "revision": null, "generation": 1, "fetched_at": null,
+        "faults": [fault], "sites": [], "services": [], "edges": [],
+    });
+    Some(serde_json::from_value(status).expect("a status"))
 }
 
 /// An experiment that never was.
@@ -108,7 +124,7 @@ impl Made {
             victims: ["dijon-1", "dijon-2"].map(str::to_owned).to_vec(),
             posts: vec!["1".to_owned()],
             reloads: Some(0),
-            status: None,
+            status: status("tunnel down (gateway 10.200.1.1 does not answer: timed out)"),
             recovery: Recovery::NotAsked,
         };
         let mut made = Self { begin, observed };

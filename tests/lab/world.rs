@@ -74,6 +74,8 @@ pub(crate) struct World {
 pub(crate) struct Site {
     pub(crate) name: &'static str,
     pub(crate) backends: Vec<Backend>,
+    /// The public key that the hub knows it by.
+    pub(crate) peer: String,
     tunnel: Tunnel,
     pub(crate) namespace: Namespace,
     /// Where its programs write their logs.
@@ -110,7 +112,7 @@ impl World {
                     Backend::new(format!("{name}-{place}"), name, SocketAddr::from((ip, 8080)))
                 })
                 .collect();
-            sites.push(Site { name, backends, tunnel, namespace, folder: folder.path().to_owned() });
+            sites.push(Site { name, backends, peer: key.public, tunnel, namespace, folder: folder.path().to_owned() });
         }
         let routes = (1..=SITES.len()).map(|number| format!("10.200.{number}.0/24")).collect();
         let hub_tunnel = Tunnel::new(0, hub_conf.concat(), vec!["10.200.0.1/32".into()], routes);
@@ -136,6 +138,16 @@ impl World {
     /// The run's folder: logs, configurations, the repository.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The hub's end of all tunnels.
+    pub(crate) fn hub_interface(&self) -> &str {
+        &self.hub_tunnel.interface
+    }
+
+    /// The control socket of it.
+    pub(crate) fn hub_socket(&self) -> PathBuf {
+        self.hub_tunnel.socket()
     }
 
     pub(crate) fn backends(&self) -> impl Iterator<Item = &Backend> {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod routing;
+mod tunnel;
 
 use ipnet::IpNet;
 
 pub use self::routing::{Failback, Page, Policy, Routing, Tier, WhenAllDown};
+pub use self::tunnel::{Tunnel, WireguardPeer};
 use super::doc::StatusRange;
 use crate::core::model::{
     AdminAddress, BackendName, DialAddress, Digest, EdgeName, Email, Hostname, Listener, PathPrefix, Port, RequestPath,
@@ -40,6 +42,8 @@ pub struct Site {
     pub description: Option<String>,
     /// Networks of the site.
     pub subnets: Vec<IpNet>,
+    /// What edges reach it through, where that is declared.
+    pub tunnel: Option<Tunnel>,
     /// True: its backends get no new request.
     pub maintenance: bool,
     /// Free labels.

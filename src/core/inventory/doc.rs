@@ -14,4 +14,4 @@ pub use self::service::{
     ConnectionsDoc, ExpectDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StatusRange, TimeoutsDoc, UpstreamDoc,
     UpstreamProtocolDoc,
 };
-pub use self::site::SiteDoc;
+pub use self::site::{SiteDoc, TunnelDoc, WireguardDoc};

@@ -6,12 +6,12 @@ use ipnet::IpNet;
 
 use super::desired::{
     Backend, BackendState, Connections, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay,
-    Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
+    Routing, Service, Site, Tier, Timeouts, Tls, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown, WireguardPeer,
 };
 use super::doc::{
     BackendDoc, ConnectionsDoc, EdgeDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc, RelayDoc,
-    RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc,
-    WhenAllDownDoc,
+    RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, TlsDoc, TlsModeDoc, TunnelDoc, UpstreamDoc,
+    UpstreamProtocolDoc, WhenAllDownDoc, WireguardDoc,
 };
 use super::documents::Documents;
 use super::probe_target::ProbeTarget;
@@ -56,10 +56,17 @@ pub(super) fn resolve(documents: Documents, revision: Revision) -> Desired {
 }
 
 fn site_of(doc: SiteDoc) -> Site {
-    let SiteDoc { name, description, subnets, maintenance, tags } = doc;
+    let SiteDoc { name, description, subnets, tunnel, maintenance, tags } = doc;
     // `10.200.1.7/24` and `10.200.1.0/24` are one network.
     let subnets = subnets.iter().map(IpNet::trunc).collect();
-    Site { name, description, subnets, maintenance, tags: tags.into_iter().collect() }
+    let tunnel = tunnel.map(tunnel_of);
+    Site { name, description, subnets, tunnel, maintenance, tags: tags.into_iter().collect() }
+}
+
+fn tunnel_of(doc: TunnelDoc) -> Tunnel {
+    let TunnelDoc { wireguard, gateway } = doc;
+    let wireguard = wireguard.map(|WireguardDoc { interface, peer }| WireguardPeer { interface, peer });
+    Tunnel { wireguard, gateway }
 }
 
 fn service_of(doc: ServiceDoc) -> Service {

@@ -8,6 +8,7 @@ mod names;
 mod references;
 mod routing;
 mod traffic;
+mod tunnels;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use crate::core::model::{ServiceName, SiteName};
 /// A family of rules.
 type Rule = fn(&View<'_>) -> Vec<Finding>;
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     names::check,
     references::check,
     addresses::check,
@@ -30,6 +31,7 @@ const RULES: [Rule; 9] = [
     upstream::check,
     edges::check,
     routing::check,
+    tunnels::check,
 ];
 
 /// Holds all documents against all rules.

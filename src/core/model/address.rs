@@ -238,7 +238,7 @@ impl Listener {
 }
 
 /// A port written without sign or leading zero: one number, one spelling.
-fn parse_port(text: &str) -> Option<Port> {
+pub(super) fn parse_port(text: &str) -> Option<Port> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     text.parse().ok().filter(|_| plain)
 }

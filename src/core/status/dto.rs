@@ -1,4 +1,8 @@
+mod layers;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::layers::{EventDto, SiteDto, SiteState, TunnelDto, TunnelState, WireguardDto};
 
 use super::OverrideDto;
 use crate::core::model::Timestamp;
@@ -29,6 +33,9 @@ pub struct StatusDto {
     pub services: Vec<ServiceDto>,
     /// Edges by name.
     pub edges: Vec<EdgeDto>,
+    /// What happened to sites, tunnels and the prober lately, newest first.
+    #[serde(default)]
+    pub events: Vec<EventDto>,
 }
 
 /// A revision of the inventory.
@@ -60,45 +67,6 @@ pub struct FaultDto {
     pub details: Vec<String>,
 }
 
-/// A site.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SiteDto {
-    /// Name.
-    pub name: String,
-    /// For people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Networks.
-    pub subnets: Vec<String>,
-    /// How it stands, by the verdicts of its backends together.
-    #[serde(default)]
-    pub state: SiteState,
-    /// When a verdict of one of them changed last; none where none is known.
-    #[serde(default)]
-    pub since: Option<Timestamp>,
-    /// How many backends are here.
-    pub backends: usize,
-    /// How many of them are up.
-    pub up: usize,
-    /// How many of them are down.
-    pub down: usize,
-}
-
-/// How a site stands, by the verdicts of all of its backends that are probed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SiteState {
-    /// All are up.
-    Up,
-    /// All are down.
-    Down,
-    /// Neither.
-    Partial,
-    /// Nothing is known of any.
-    #[default]
-    Unknown,
-}
-
 /// A service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceDto {
@@ -123,10 +91,16 @@ pub struct BackendDto {
     pub site: String,
     /// Address that edges dial.
     pub upstream: String,
-    /// `up`, `down` or `unknown`.
+    /// What routing goes by: `up`, `down` or `unknown`.
     pub verdict: String,
     /// Since when.
     pub since: Option<Timestamp>,
+    /// How it stands: its verdict, or `stale` where the newest observation is too old to say.
+    #[serde(default)]
+    pub state: String,
+    /// Seconds since the newest observation; none while there is none.
+    #[serde(default)]
+    pub age_seconds: Option<u64>,
     /// True when it gets traffic.
     pub in_rotation: bool,
     /// Its tier, from 0.
@@ -166,6 +140,12 @@ pub struct EdgeDto {
     pub admin: String,
     /// How it stands.
     pub state: EdgeState,
+    /// Since when; none while nothing was tried.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// Seconds since it was last seen to run what `applied` says.
+    #[serde(default)]
+    pub age_seconds: Option<u64>,
     /// Digest of what it should run.
     pub rendered: Option<String>,
     /// What it was last seen to run.

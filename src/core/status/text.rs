@@ -1,6 +1,9 @@
+mod layers;
+
 use std::fmt::Write as _;
 
-use super::{BackendDto, EdgeDto, EdgeState, OverrideDto, SiteState, StatusDto};
+use self::layers::{write_events, write_site};
+use super::{BackendDto, EdgeDto, EdgeState, OverrideDto, StatusDto};
 use crate::core::model::{Timestamp, counted};
 
 /// Whether text may carry terminal colours.
@@ -33,7 +36,8 @@ impl Paint {
     }
 }
 
-/// Shows a status to people: what is wrong first, then edges, services with their backends, sites.
+/// Shows a status to people: what is wrong first, then the layers from edges over
+/// sites with their tunnels to services with their backends, and what happened lately.
 pub fn text(status: &StatusDto, paint: Paint) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
@@ -87,9 +91,19 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
             EdgeState::Pending => paint.doubtful("pending"),
             EdgeState::Retrying => paint.doubtful("retrying"),
         };
-        write!(out, "\nedge {}  {state}  {}", edge.name, edge.admin)?;
+        write!(out, "\nedge {}  {state}", edge.name)?;
+        if edge.since.is_some() {
+            write!(out, " for {}", age(now, edge.since))?;
+        }
+        write!(out, "  {}", edge.admin)?;
         write_digests(out, edge, now)?;
         writeln!(out, "  {}, {}", counted(edge.pushes, "push"), counted(edge.drifts, "drift"))?;
+    }
+    if !status.sites.is_empty() {
+        writeln!(out)?;
+    }
+    for site in &status.sites {
+        write_site(out, site, now, paint)?;
     }
     for service in &status.services {
         let serving = match service.serving.as_str() {
@@ -102,22 +116,7 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
             write_backend(out, backend, now, paint)?;
         }
     }
-    if !status.sites.is_empty() {
-        writeln!(out)?;
-    }
-    for site in &status.sites {
-        let state = match site.state {
-            SiteState::Up => paint.good("up"),
-            SiteState::Down => paint.bad("down"),
-            SiteState::Partial => paint.doubtful("partial"),
-            SiteState::Unknown => paint.doubtful("unknown"),
-        };
-        write!(out, "site {}  {state}", site.name)?;
-        if site.since.is_some() {
-            write!(out, " for {}", age(now, site.since))?;
-        }
-        writeln!(out, "  {} of {} up, {} down", site.up, site.backends, site.down)?;
-    }
+    write_events(out, &status.events, paint)?;
     Ok(())
 }
 
@@ -142,8 +141,8 @@ fn write_digests(out: &mut String, edge: &EdgeDto, now: Timestamp) -> std::fmt::
 
 fn write_backend(out: &mut String, backend: &BackendDto, now: Timestamp, paint: Paint) -> std::fmt::Result {
     // Padded before it is painted: the width must not count colour codes.
-    let verdict = format!("{:7}", backend.verdict);
-    let verdict = match backend.verdict.as_str() {
+    let verdict = format!("{:7}", backend.state);
+    let verdict = match backend.state.as_str() {
         "up" => paint.good(&verdict),
         "down" => paint.bad(&verdict),
         _ => paint.doubtful(&verdict),
@@ -155,6 +154,9 @@ fn write_backend(out: &mut String, backend: &BackendDto, now: Timestamp, paint: 
     }
     if backend.since.is_some() {
         write!(out, "  for {}", age(now, backend.since))?;
+    }
+    if backend.state != backend.verdict {
+        write!(out, "  last seen {} ago, verdict {}", span(backend.age_seconds.unwrap_or(0)), backend.verdict)?;
     }
     if let Some(last) = &backend.last {
         match &last.failure {

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
+use super::site::{Sites, age, event_dto};
 use super::{
     AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, OverrideDto, RelayState, RevisionDto,
-    ServiceDto, StatusDto, site,
+    ServiceDto, StatusDto,
 };
-use crate::core::health::{BackendHealth, Observed, Outcome};
-use crate::core::inventory::{Desired, Edge};
+use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome};
+use crate::core::inventory::{BackendState, Desired, Edge};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp};
 use crate::core::routing::{EffectiveService, Member, Override, Overrides, Plan};
 
@@ -22,6 +23,8 @@ pub struct Inputs<'a> {
     pub source_faults: [Option<&'a Fault>; 2],
     /// What probes say.
     pub observed: &'a Observed,
+    /// What is known of tunnels, and what happened lately.
+    pub layers: &'a Layers,
     /// What operators say.
     pub overrides: &'a Overrides,
     /// The newest plan.
@@ -48,6 +51,8 @@ pub struct Fault {
 pub struct EdgeReport {
     /// How it stands.
     pub state: EdgeState,
+    /// Since when; none while nothing was tried.
+    pub since: Option<Timestamp>,
     /// Digest of what it should run.
     pub rendered: Option<Digest>,
     /// What it was last seen to run.
@@ -75,10 +80,11 @@ pub struct Applied {
 
 /// Makes the view.
 pub fn view(inputs: &Inputs<'_>) -> StatusDto {
-    let Inputs { now, served, fetched_at, source_faults: _, observed, overrides, plan, edges } = *inputs;
+    let Inputs { now, served, fetched_at, source_faults: _, observed, layers, overrides, plan, edges } = *inputs;
     let desired = served.map(|(_, desired)| desired);
+    let sites = desired.map(|desired| Sites::new(desired, observed, layers, now));
     let effective = plan.map(|plan| &plan.effective);
-    let edge = |edge: &std::sync::Arc<Edge>| edge_dto(edge, edges.get(&edge.name));
+    let edge = |edge: &std::sync::Arc<Edge>| edge_dto(edge, edges.get(&edge.name), now);
     let edge_dtos: Vec<EdgeDto> = desired.map_or_else(Vec::new, |desired| desired.edges.values().map(edge).collect());
     StatusDto {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -87,13 +93,14 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         revision: served.map(|(info, _)| revision_dto(info)),
         generation: observed.generation.0,
         fetched_at,
-        faults: faults(inputs),
+        faults: faults(inputs, sites.as_ref()),
         overrides: in_force(overrides, now).map(|it| OverrideDto::of(it, desired, now)).collect(),
-        sites: desired.map_or_else(Vec::new, |desired| site::dtos(desired, observed)),
+        sites: sites.as_ref().map_or_else(Vec::new, Sites::dtos),
         services: effective.map_or_else(Vec::new, |effective| {
             effective.services.values().map(|service| service_dto(service, observed, now)).collect()
         }),
         edges: edge_dtos,
+        events: layers.events.iter().map(|event| event_dto(event, now)).collect(),
     }
 }
 
@@ -102,7 +109,7 @@ fn in_force(overrides: &Overrides, now: Timestamp) -> impl Iterator<Item = &Over
     overrides.iter().filter(move |it| it.until > now)
 }
 
-fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
+fn faults(inputs: &Inputs<'_>, sites: Option<&Sites<'_>>) -> Vec<FaultDto> {
     let now = inputs.now;
     let fault = |scope: String, message: String, since: Timestamp, details: &[String]| FaultDto {
         scope,
@@ -133,6 +140,7 @@ fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
         let message = "no site is within reach: this machine's own network is at fault; verdicts are frozen".to_owned();
         faults.push(fault("prober".to_owned(), message, since, &[]));
     }
+    faults.extend(sites.map_or_else(Vec::new, Sites::faults));
     for hold in inputs.plan.map_or(&[][..], |plan| &plan.holds) {
         let service = hold.service();
         let backends = inputs.plan.and_then(|plan| plan.effective.services.get(service));
@@ -167,12 +175,17 @@ fn backend_dto(member: &Member, observed: &Observed, now: Timestamp) -> BackendD
         Outcome::Pass => None,
         Outcome::Fail(failure) => Some(failure.to_string()),
     };
+    // Nobody asks what is disabled: what was seen of it does not grow old.
+    let is_stale = backend.state != BackendState::Disabled
+        && Freshness::of_backend(health, &backend.probe, now) == Freshness::Stale;
     BackendDto {
         name: backend.name.to_string(),
         site: backend.site.to_string(),
         upstream: backend.upstream().to_string(),
         verdict: verdict.to_string(),
         since: health.since,
+        state: if is_stale { "stale".to_owned() } else { verdict.to_string() },
+        age_seconds: age(health.last.as_ref().map(|last| last.at), now),
         in_rotation: role.gets_traffic(),
         tier: *tier,
         reason: member.reason(now),
@@ -188,13 +201,15 @@ fn backend_dto(member: &Member, observed: &Observed, now: Timestamp) -> BackendD
     }
 }
 
-fn edge_dto(edge: &Edge, report: Option<&EdgeReport>) -> EdgeDto {
+fn edge_dto(edge: &Edge, report: Option<&EdgeReport>, now: Timestamp) -> EdgeDto {
     let report = report.cloned().unwrap_or_default();
-    let EdgeReport { state, rendered, applied, fault: _, relay, pushes, drifts } = report;
+    let EdgeReport { state, since, rendered, applied, fault: _, relay, pushes, drifts } = report;
     EdgeDto {
         name: edge.name.to_string(),
         admin: edge.admin.to_string(),
         state,
+        since,
+        age_seconds: age(applied.as_ref().map(|applied| applied.at), now),
         rendered: rendered.map(|digest| digest.to_string()),
         applied: applied.map(|Applied { digest, revision, at }| AppliedDto {
             digest: digest.to_string(),

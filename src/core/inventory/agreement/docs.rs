@@ -9,14 +9,28 @@ use proptest::prelude::*;
 use crate::core::inventory::doc::{
     BackendDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc,
     RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc,
-    UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
+    TunnelDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc, WireguardDoc,
 };
 use crate::core::model::{DialAddress, Email, Hostname, Listener, PathPrefix, Port, RequestPath, TimeSpan};
 
 pub(super) fn site() -> impl Strategy<Value = SiteDoc> {
-    (name(), of(description()), some(subnet()), any::<bool>(), tags()).prop_map(
-        |(name, description, subnets, maintenance, tags)| SiteDoc { name, description, subnets, maintenance, tags },
+    (name(), of(description()), some(subnet()), of(tunnel()), any::<bool>(), tags()).prop_map(
+        |(name, description, subnets, tunnel, maintenance, tags)| SiteDoc {
+            name,
+            description,
+            subnets,
+            tunnel,
+            maintenance,
+            tags,
+        },
     )
+}
+
+fn tunnel() -> impl Strategy<Value = TunnelDoc> {
+    let wireguard = (parsed("[a-z_=+][a-z0-9_=+.-]{0,14}"), parsed("[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="))
+        .prop_map(|(interface, peer)| WireguardDoc { interface, peer });
+    let gateway = parsed("10\\.200\\.[0-9]\\.1(:[1-9][0-9]{0,3})?|fd00::[1-9]|\\[fd00::1\\]:[1-9][0-9]{0,3}");
+    (of(wireguard), of(gateway)).prop_map(|(wireguard, gateway)| TunnelDoc { wireguard, gateway })
 }
 
 pub(super) fn service() -> impl Strategy<Value = ServiceDoc> {

@@ -8,7 +8,8 @@ use super::explain::{FLAWS_MAX, Flaw, child, shortened};
 use crate::core::inventory::doc::{StatusRange, Sticky};
 use crate::core::inventory::yaml::escape;
 use crate::core::model::{
-    AdminAddress, DialAddress, Email, Hostname, Listener, PathPrefix, RequestPath, ServiceName, TimeSpan,
+    AdminAddress, DialAddress, Email, GatewayAddress, Hostname, InterfaceName, Listener, PathPrefix, PeerKey,
+    RequestPath, ServiceName, TimeSpan,
 };
 
 /// What a schema's pattern stands for. A pattern cannot say everything that its type asks for; the type decides.
@@ -31,7 +32,7 @@ macro_rules! texts {
 }
 
 /// Every newtype with a pattern. All names share one.
-const NEWTYPES: [Text; 11] = texts![
+const NEWTYPES: [Text; 14] = texts![
     ServiceName,
     Hostname,
     PathPrefix,
@@ -42,7 +43,10 @@ const NEWTYPES: [Text; 11] = texts![
     Email,
     TimeSpan,
     StatusRange,
-    Sticky
+    Sticky,
+    InterfaceName,
+    PeerKey,
+    GatewayAddress
 ];
 
 /// Text whose type comes from elsewhere; the patterns stand in the document types.
