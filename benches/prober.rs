@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bascule::core::health::Sample;
-use bascule::core::inventory::{Probe, ProbeKind, StatusRange};
+use bascule::core::inventory::{HttpProbe, Probe, ProbeKind};
 use bascule::core::model::{BackendName, RequestPath, Timestamp};
 use bascule::probe::{ProbeSet, ProbeTarget, Prober, ProberSettings, SAMPLES_BOUND, raise_open_files};
 use tokio::sync::{mpsc, watch};
@@ -37,7 +37,7 @@ fn main() -> Result<(), Fault> {
     let mut backends = Backends::start()?;
     println!("backends  kind  probes/s  cpu s/s  rss MB  lag p50   lag p99   skipped  failures");
     let path: RequestPath = HEALTH_PATH.parse()?;
-    let http = ProbeKind::Http { path, host: None, tls: None, expect: vec![StatusRange::SUCCESS] };
+    let http = ProbeKind::Http(HttpProbe::new(path));
     for (count, kind) in [(100, &http), (1_000, &http), (10_000, &http), (10_000, &ProbeKind::Tcp)] {
         let set = probe_set(count, &backends.ports, kind)?;
         let settings = ProberSettings::new(Arc::new(|| Timestamp::from_system(SystemTime::now())));

@@ -1,11 +1,10 @@
 //! One probe from start to end.
 
 use super::dial::{Connection, Connectors, dial, dial_and_close};
-use super::http::{Answer, Question, ask};
+use super::http::{Answer, BODY_MAX, Question, ask};
 use super::target::ProbeTarget;
 use crate::core::health::{Failure, Outcome};
-use crate::core::inventory::{ProbeKind, StatusRange, UpstreamTls};
-use crate::core::model::{Hostname, RequestPath};
+use crate::core::inventory::{BodyExpectation, HttpProbe, ProbeKind};
 
 /// What one probe leaves behind.
 pub(super) struct Attempt {
@@ -23,9 +22,8 @@ pub(super) async fn attempt(connectors: &Connectors, target: &ProbeTarget, idle:
             let opened = tokio::time::timeout(timeout, dial_and_close(*upstream)).await;
             Attempt { outcome: outcome(opened.unwrap_or(Err(Failure::Timeout))), idle: None }
         }
-        ProbeKind::Http { path, host, tls, expect } => {
-            let call =
-                Call { connectors, target, path, host: host.as_ref(), tls: tls.as_ref(), expect: expect.as_slice() };
+        ProbeKind::Http(probe) => {
+            let call = Call { connectors, target, probe };
             let mut refused = None;
             let ended = tokio::time::timeout(timeout, call.make(idle, &mut refused)).await;
             let (result, idle) = match ended.unwrap_or(Err(Failure::Timeout)) {
@@ -50,10 +48,7 @@ fn outcome(result: Result<(), Failure>) -> Outcome {
 struct Call<'a> {
     connectors: &'a Connectors,
     target: &'a ProbeTarget,
-    path: &'a RequestPath,
-    host: Option<&'a Hostname>,
-    tls: Option<&'a UpstreamTls>,
-    expect: &'a [StatusRange],
+    probe: &'a HttpProbe,
 }
 
 impl Call<'_> {
@@ -64,10 +59,18 @@ impl Call<'_> {
     async fn make(&self, idle: Option<Connection>, refused: &mut Option<u16>) -> Result<Option<Connection>, Failure> {
         let answer = self.answer(idle).await?;
         let status = answer.status();
-        if !self.expect.iter().any(|range| range.contains(status)) {
+        let HttpProbe { status: expected, body, .. } = self.probe;
+        if !expected.iter().any(|range| range.contains(status)) {
             *refused = Some(status);
         }
-        answer.end().await
+        let Some(expectation) = body.as_ref().filter(|_| refused.is_none()) else {
+            return answer.end(|_| {}, BODY_MAX).await;
+        };
+        let mut body = Vec::new();
+        let idle = answer.end(|bytes| body.extend_from_slice(bytes), BodyExpectation::READ_MAX).await?;
+        body.truncate(BodyExpectation::READ_MAX);
+        expectation.judge(&body).map_err(Failure::Body)?;
+        Ok(idle)
     }
 
     /// Asks on the idle connection, if there is one. Where that turns out to have been closed, asks once more on a fresh
@@ -75,7 +78,7 @@ impl Call<'_> {
     /// 9112, section 9.3.1).
     async fn answer(&self, idle: Option<Connection>) -> Result<Answer, Failure> {
         let host = self.host_header();
-        let question = Question { path: self.path.as_str(), host: &host };
+        let question = Question { path: self.probe.path.as_str(), host: &host };
         if let Some(stream) = idle {
             match ask(stream, question).await {
                 Err(unanswered) if unanswered.may_be_stale => {}
@@ -88,13 +91,13 @@ impl Call<'_> {
 
     async fn open(&self) -> Result<Connection, Failure> {
         let stream = dial(self.target.upstream).await?;
-        match self.tls {
+        match &self.probe.tls {
             None => Ok(Box::new(stream)),
-            Some(tls) => self.connectors.secure(stream, self.target.upstream, tls, self.host).await,
+            Some(tls) => self.connectors.secure(stream, self.target.upstream, tls, self.probe.host.as_ref()).await,
         }
     }
 
     fn host_header(&self) -> String {
-        self.host.map_or_else(|| self.target.upstream.to_string(), ToString::to_string)
+        self.probe.host.as_ref().map_or_else(|| self.target.upstream.to_string(), ToString::to_string)
     }
 }

@@ -18,7 +18,7 @@ use crate::core::health::Failure;
 const AGENT: &str = concat!("bascule/", env!("CARGO_PKG_VERSION"));
 
 /// A body is read up to here, so that the connection can be used again; for a longer one, a new connection is cheaper.
-const BODY_MAX: usize = 16 * 1024;
+pub(super) const BODY_MAX: usize = 16 * 1024;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -86,15 +86,18 @@ impl Answer {
         self.response.status().as_u16()
     }
 
-    /// Reads the body up to [`BODY_MAX`]. Returns the connection where it can carry another request.
-    pub(super) async fn end(self) -> Result<Option<Connection>, Failure> {
+    /// Reads the body until more than `max` bytes have come, and shows each piece. Returns the connection where it can carry
+    /// another request.
+    pub(super) async fn end(self, mut show: impl FnMut(&[u8]), max: usize) -> Result<Option<Connection>, Failure> {
         let Self { sender, mut link, response } = self;
         let mut body = response.into_body();
         let mut read = 0;
         while let Some(frame) = link.drive(body.frame()).await {
             let frame = frame.map_err(|error| broken_off(&error))?;
-            read += frame.data_ref().map_or(0, Bytes::len);
-            if read > BODY_MAX {
+            let Some(bytes) = frame.data_ref() else { continue };
+            show(bytes);
+            read += bytes.len();
+            if read > max {
                 return Ok(None);
             }
         }

@@ -65,6 +65,8 @@ pub enum Failure {
     Tls(String),
     /// An answer with a status that does not pass.
     Status(u16),
+    /// An answer with a body that does not pass; why not, with the beginning of it.
+    Body(String),
     /// An answer that is not HTTP, or that broke off.
     Protocol(String),
     /// The probe could not be made at all: a fault on the prober's side, such as no free socket.
@@ -76,7 +78,9 @@ impl Failure {
     pub const fn is_out_of_reach(&self) -> bool {
         match self {
             Self::Timeout | Self::Connect(_) => true,
-            Self::Refused(_) | Self::Tls(_) | Self::Status(_) | Self::Protocol(_) | Self::Prober(_) => false,
+            Self::Refused(_) | Self::Tls(_) | Self::Status(_) | Self::Body(_) | Self::Protocol(_) | Self::Prober(_) => {
+                false
+            }
         }
     }
 }
@@ -88,6 +92,7 @@ impl fmt::Display for Failure {
             Self::Connect(detail) | Self::Refused(detail) => write!(f, "cannot connect: {detail}"),
             Self::Tls(detail) => write!(f, "TLS failed: {detail}"),
             Self::Status(status) => write!(f, "answered {status}"),
+            Self::Body(detail) => write!(f, "wrong body: {detail}"),
             Self::Protocol(detail) => write!(f, "bad answer: {detail}"),
             Self::Prober(detail) => write!(f, "not probed: {detail}"),
         }

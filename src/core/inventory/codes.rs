@@ -7,6 +7,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("alias-limit", "The YAML anchors and aliases of a file stand for too many values."),
     ("backend-without-tier", "An active backend is in no tier of its service."),
     ("bad-value", "A text is not what its key takes."),
+    ("body-expectation", "A body is judged in no way, in several, or in one that cannot be followed."),
     ("byte-order-mark", "A file begins with a byte order mark."),
     ("caddy-placeholder", "A value has braces that Caddy would replace."),
     ("depth-limit", "Lists and mappings are nested too deep."),

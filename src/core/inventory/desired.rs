@@ -5,15 +5,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod body;
+mod probe;
 mod routing;
 
 use ipnet::IpNet;
 
+pub use self::body::{BodyExpectation, BodyPattern};
+pub use self::probe::{HttpProbe, Probe, ProbeKind};
 pub use self::routing::{Failback, Page, Policy, Routing, Tier, WhenAllDown};
-use super::doc::StatusRange;
 use crate::core::model::{
-    AdminAddress, BackendName, DialAddress, Digest, EdgeName, Email, Hostname, Listener, PathPrefix, Port, RequestPath,
-    Revision, ServiceName, SiteName, Tag,
+    AdminAddress, BackendName, DialAddress, Digest, EdgeName, Email, Hostname, Listener, PathPrefix, Port, Revision,
+    ServiceName, SiteName, Tag,
 };
 
 /// Everything an inventory declares at one revision. Every name that is referred to exists.
@@ -110,9 +113,7 @@ impl Backend {
         let upstream = self.upstream();
         let text = match &self.probe.kind {
             ProbeKind::Tcp => format!("tcp {upstream}"),
-            ProbeKind::Http { path, host, tls, expect } => {
-                format!("http {upstream} {path} {host:?} {tls:?} {expect:?}")
-            }
+            ProbeKind::Http(probe) => format!("http {upstream} {}", probe.identity()),
         };
         Digest::of(text.as_bytes())
     }
@@ -134,39 +135,6 @@ pub enum BackendState {
 pub enum Origin {
     /// Somebody committed it.
     Declared,
-}
-
-/// How a backend is probed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
-    /// What is tried.
-    pub kind: ProbeKind,
-    /// Time between two probes.
-    pub interval: Duration,
-    /// Time that a whole probe may take; at most `interval`.
-    pub timeout: Duration,
-    /// Passes in a row that bring the backend up; at least 1.
-    pub rise: u32,
-    /// Failures in a row that take it down; at least 1.
-    pub fall: u32,
-}
-
-/// What a probe tries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProbeKind {
-    /// A GET request over the service's upstream protocol.
-    Http {
-        /// Path and query.
-        path: RequestPath,
-        /// Value of the `Host` header (and the TLS server name): the service's first domain without a wildcard.
-        host: Option<Hostname>,
-        /// TLS settings, where the upstream speaks HTTPS.
-        tls: Option<UpstreamTls>,
-        /// Statuses that pass; at least one range.
-        expect: Vec<StatusRange>,
-    },
-    /// A TCP connection.
-    Tcp,
 }
 
 /// How edges speak with the backends of a service.

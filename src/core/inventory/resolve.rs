@@ -5,13 +5,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::desired::{
-    Backend, BackendState, Connections, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay,
-    Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
+    Backend, BackendState, BodyExpectation, BodyPattern, Connections, Desired, Edge, Failback, HttpProbe, Origin, Page,
+    Policy, Probe, ProbeKind, Relay, Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls,
+    WhenAllDown,
 };
 use super::doc::{
-    BackendDoc, ConnectionsDoc, EdgeDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc, RelayDoc,
-    RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc,
-    WhenAllDownDoc,
+    BackendDoc, BodyDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc,
+    RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, TlsDoc, TlsModeDoc, UpstreamDoc,
+    UpstreamProtocolDoc, WhenAllDownDoc,
 };
 use super::documents::Documents;
 use super::probe_target::ProbeTarget;
@@ -157,16 +158,28 @@ fn probe_of(health: Option<HealthDoc>, host: Option<Hostname>, upstream: &Upstre
     };
     let kind = match kind {
         HealthTypeDoc::Tcp => ProbeKind::Tcp,
-        HealthTypeDoc::Http => ProbeKind::Http {
-            path: path.unwrap_or_else(RequestPath::root),
-            host,
-            tls,
-            expect: expect.map_or_else(|| vec![StatusRange::SUCCESS], |expect| expect.status),
-        },
+        HealthTypeDoc::Http => {
+            let path = path.unwrap_or_else(RequestPath::root);
+            let ExpectDoc { mut status, body } = expect.unwrap_or_default();
+            if status.is_empty() {
+                status.push(StatusRange::SUCCESS);
+            }
+            let body = body.and_then(body_of);
+            ProbeKind::Http(HttpProbe { path, host, tls, status, body })
+        }
     };
     let interval = interval.map_or(DEFAULT_INTERVAL, TimeSpan::get);
     let timeout = timeout.map_or(DEFAULT_TIMEOUT.min(interval), TimeSpan::get);
     Probe { kind, interval, timeout, rise: rise.unwrap_or(DEFAULT_RISE), fall: fall.unwrap_or(DEFAULT_FALL) }
+}
+
+fn body_of(doc: BodyDoc) -> Option<BodyExpectation> {
+    match doc {
+        BodyDoc { contains: Some(text), .. } => Some(BodyExpectation::Contains(text)),
+        BodyDoc { matches: Some(pattern), .. } => BodyPattern::compile(&pattern).ok().map(BodyExpectation::Matches),
+        BodyDoc { json: Some(pointer), equals: Some(equals), .. } => Some(BodyExpectation::Json { pointer, equals }),
+        BodyDoc { .. } => None,
+    }
 }
 
 fn backend_of(doc: BackendDoc, service_decl: &Service) -> Backend {
@@ -177,7 +190,7 @@ fn backend_of(doc: BackendDoc, service_decl: &Service) -> Backend {
         UpstreamProtocol::Https(_) => "https",
     };
     let own = health.and_then(|text| ProbeTarget { protocol, addr, port: port.get() }.path(&text).ok());
-    if let (ProbeKind::Http { path, .. }, Some(own)) = (&mut probe.kind, own) {
+    if let (ProbeKind::Http(HttpProbe { path, .. }), Some(own)) = (&mut probe.kind, own) {
         *path = own;
     }
     let state = match state {

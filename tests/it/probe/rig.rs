@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bascule::core::health::{Outcome, Sample};
-use bascule::core::inventory::{Probe, ProbeKind, StatusRange, UpstreamTls};
+use bascule::core::inventory::{HttpProbe, Probe, ProbeKind, StatusRange, UpstreamTls};
 use bascule::core::model::{BackendName, Hostname, Timestamp};
 use bascule::probe::{ProbeSet, ProbeTarget, Prober, ProberSettings, ProberSnapshot, ProberStats};
 use tokio::sync::{mpsc, watch};
@@ -31,12 +31,17 @@ pub(super) fn http() -> ProbeKind {
 }
 
 pub(super) fn http_with(host: Option<&str>, tls: Option<UpstreamTls>, expect: &[&str]) -> ProbeKind {
-    ProbeKind::Http {
-        path: "/health?full=1".parse().expect("a path"),
+    ProbeKind::Http(HttpProbe {
         host: host.map(hostname),
         tls,
-        expect: expect.iter().map(|range| range.parse::<StatusRange>().expect("a range")).collect(),
-    }
+        status: expect.iter().map(|range| range.parse::<StatusRange>().expect("a range")).collect(),
+        ..question()
+    })
+}
+
+/// What is asked where a test says nothing else.
+pub(super) fn question() -> HttpProbe {
+    HttpProbe::new("/health?full=1".parse().expect("a path"))
 }
 
 pub(super) fn hostname(text: &str) -> Hostname {

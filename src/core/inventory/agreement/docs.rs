@@ -5,9 +5,10 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use proptest::option::of;
 use proptest::prelude::*;
+use serde_json::Value;
 
 use crate::core::inventory::doc::{
-    BackendDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc,
+    BackendDoc, BodyDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc,
     RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc,
     UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
 };
@@ -92,7 +93,8 @@ fn dial() -> impl Strategy<Value = DialAddress> {
 
 fn health() -> impl Strategy<Value = HealthDoc> {
     let kind = prop::sample::select(&[HealthTypeDoc::Http, HealthTypeDoc::Tcp][..]);
-    let expect = some(parsed::<StatusRange>("[1-5][0-9]{2}")).prop_map(|status| ExpectDoc { status });
+    let statuses = prop::collection::vec(parsed::<StatusRange>("[1-5][0-9]{2}"), 0..3);
+    let expect = (statuses, of(body())).prop_map(|(status, body)| ExpectDoc { status, body });
     let path = parsed::<RequestPath>("/([a-z][a-z0-9?=&%-]{0,8})?");
     (kind, of(path), of(span()), of(span()), of(1u32..=100), of(1u32..=100), of(expect)).prop_map(
         |(kind, path, interval, timeout, rise, fall, expect)| HealthDoc {
@@ -105,6 +107,16 @@ fn health() -> impl Strategy<Value = HealthDoc> {
             expect,
         },
     )
+}
+
+fn body() -> impl Strategy<Value = BodyDoc> {
+    let equals = prop_oneof![
+        "[a-z{}]{0,8}".prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from)
+    ];
+    (of("[a-z{}]{1,8}"), of("[a-z(]{1,8}"), of("(/[a-z]{0,3}){0,3}"), of(equals))
+        .prop_map(|(contains, matches, json, equals)| BodyDoc { contains, matches, json, equals })
 }
 
 fn routing() -> impl Strategy<Value = RoutingDoc> {

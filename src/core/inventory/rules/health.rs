@@ -2,19 +2,23 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::View;
-use crate::core::inventory::doc::{BackendDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StateDoc, UpstreamProtocolDoc};
+use crate::core::inventory::desired::BodyPattern;
+use crate::core::inventory::doc::{
+    BackendDoc, BodyDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StateDoc, UpstreamProtocolDoc,
+};
 use crate::core::inventory::finding::{Declared, Finding};
 use crate::core::inventory::probe_target::{ProbeTarget, TargetFault};
 use crate::core::inventory::resolve::DEFAULT_INTERVAL;
 use crate::core::model::{RequestPath, TimeSpan};
 
-/// `timeout-over-interval`, `health-with-tcp`, `health-url`, `mixed-health-path`.
+/// `body-expectation`, `timeout-over-interval`, `health-with-tcp`, `health-url`, `mixed-health-path`.
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for service in &view.documents.services {
         if let Some(health) = &service.doc.health {
             findings.extend(timeout_over_interval(service, health));
             findings.extend(unused_with_tcp(service, health));
+            findings.extend(body_expectation(service, health));
         }
         findings.extend(mixed_paths(view, service));
     }
@@ -64,6 +68,49 @@ fn unused_with_tcp(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Fi
             .related(service.at("/health/type"), "only connects")
     };
     keys.into_iter().filter(|(_, is_there)| *is_there).map(finding).collect()
+}
+
+/// Exactly one way to judge a body, and one that can be followed.
+fn body_expectation(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
+    const AT: &str = "/health/expect/body";
+    let BodyDoc { contains, matches, json, equals } = health.expect.as_ref()?.body.as_ref()?;
+    let fault = |at: &str, message: String, hint: &str| {
+        Some(Finding::error("body-expectation", service.at(format!("{AT}{at}")), message).hint(hint))
+    };
+    let ways = [contains.is_some(), matches.is_some(), json.is_some()].into_iter().filter(|is_there| *is_there).count();
+    match (ways, json, equals) {
+        (1, Some(_), None) => {
+            return fault("", "`json` has no `equals` to compare with".to_owned(), "add `equals: ok`, or what it is");
+        }
+        (1, Some(_), Some(_)) | (1, None, None) => {}
+        (1, None, Some(_)) => {
+            let message = "`equals` means nothing without `json`".to_owned();
+            return fault("/equals", message, "write `json: /status` beside it, or remove it");
+        }
+        _ => {
+            let message = format!("a body is judged in one way, and here are {ways}");
+            return fault("", message, "write one of `contains`, `matches`, and `json` with `equals`");
+        }
+    }
+    if let Some(pointer) = json
+        && !is_json_pointer(pointer)
+    {
+        let message = format!("`{pointer}` is not a JSON pointer");
+        return fault(
+            "/json",
+            message,
+            "write it like `/status` or `/checks/0/name`; `~1` stands for `/`, `~0` for `~`",
+        );
+    }
+    let reason = BodyPattern::compile(matches.as_deref()?).err()?;
+    let message = format!("this regular expression cannot be used: {reason}");
+    fault("/matches", message, "correct it, or write `contains` for a plain text")
+}
+
+/// RFC 6901, section 3.
+fn is_json_pointer(text: &str) -> bool {
+    let mut escapes = text.split('~').skip(1);
+    (text.is_empty() || text.starts_with('/')) && escapes.all(|rest| rest.starts_with(['0', '1']))
 }
 
 fn backend_health(service: &Declared<ServiceDoc>, backend: &Declared<BackendDoc>) -> Option<Finding> {
