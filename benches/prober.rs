@@ -100,7 +100,7 @@ async fn count_failures(mut samples: mpsc::Receiver<Sample>) -> u64 {
 
 /// Every backend, each asked in its turn.
 fn probe_set(count: usize, ports: &[u16], kind: &ProbeKind) -> Result<ProbeSet, Fault> {
-    let probe = Probe { kind: kind.clone(), interval: INTERVAL, timeout: Duration::from_secs(1), rise: 2, fall: 3 };
+    let probe = Probe { interval: INTERVAL, timeout: Duration::from_secs(1), ..Probe::new(kind.clone()) };
     let mut set = BTreeMap::new();
     for number in 0..count {
         let name: BackendName = format!("backend-{number}").parse()?;

@@ -22,8 +22,8 @@ mod yaml;
 pub use self::codes::CODES;
 pub use self::desired::{
     Backend, BackendState, BodyExpectation, BodyPattern, Connections, Desired, Edge, Failback, HttpProbe, Origin, Page,
-    Policy, Probe, ProbeKind, Relay, Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls,
-    WhenAllDown,
+    Policy, Probe, ProbeKind, ProbeMethod, Relay, Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol,
+    UpstreamTls, WhenAllDown,
 };
 pub use self::doc::{StatusRange, Sticky};
 pub use self::guard::{Consent, Held, Loss, RevisionGuard};

@@ -7,7 +7,8 @@ use super::handler::go_duration;
 use super::json::{Active, Passive};
 use super::relay;
 use crate::core::inventory::{
-    Backend, BodyExpectation, Edge, HttpProbe, Probe, ProbeKind, Relay, Service, StatusRange, UpstreamProtocol,
+    Backend, BodyExpectation, Edge, HttpProbe, Probe, ProbeKind, ProbeMethod, Relay, Service, StatusRange,
+    UpstreamProtocol,
 };
 use crate::core::routing::Effective;
 
@@ -109,24 +110,42 @@ fn common_probe<'e>(backends: &[&'e Arc<Backend>]) -> Option<&'e Probe> {
 ///
 /// None where Caddy cannot ask the same question as the probe, since a check that judges differently would take out what
 /// the probe finds good: a TCP probe, different paths in one service, or statuses that Caddy cannot say. A body
-/// that Caddy cannot judge is left to the probe: a check that asks less takes out nothing that is good.
+/// that Caddy cannot judge is left to the probe: a check that asks less takes out nothing that is good. An answer that is too
+/// slow is none to Caddy.
 fn direct<'e>(service: &'e Service, backends: &[&'e Arc<Backend>]) -> Option<Active<'e>> {
-    let Probe { kind, interval, timeout, rise, fall } = common_probe(backends)?;
-    let ProbeKind::Http(HttpProbe { path, host, tls: _, status, body }) = kind else { return None };
+    let probe = common_probe(backends)?;
+    let Probe { kind, interval, rise, fall, .. } = probe;
+    let ProbeKind::Http(question) = kind else { return None };
+    let HttpProbe { method, path, host: _, headers: _, tls: _, status, body } = question;
     let expect_body = body.as_ref().and_then(expected_body);
-    let host = host.as_ref().or_else(|| service.domains.iter().find(|host| !host.is_wildcard()));
     Some(Active {
         max_size: expect_body.as_ref().map(|_| BodyExpectation::READ_MAX),
         expect_body,
         expect_status: Some(expected_status(status)?).filter(|status| *status != 0),
         fails: *fall,
-        headers: host.map(|host| ("Host", [host.to_string()])).into_iter().collect(),
+        headers: headers(service, question).collect(),
         interval: go_duration(*interval),
+        method: not_get(*method),
         passes: *rise,
-        timeout: go_duration(*timeout),
+        timeout: go_duration(probe.patience()),
         upstream: None,
         uri: path.as_str(),
     })
+}
+
+/// The headers of a check: those of the probe, with the name that it asks for.
+fn headers<'e>(service: &'e Service, question: &'e HttpProbe) -> impl Iterator<Item = (&'e str, [String; 1])> {
+    let host = question.host.as_ref().or_else(|| service.domains.iter().find(|host| !host.is_wildcard()));
+    let declared = question.headers.iter().map(|(name, value)| (name.as_str(), [value.clone()]));
+    declared.chain(host.map(|host| ("Host", [host.to_string()])))
+}
+
+/// Caddy's default is left out, as it was before there was another.
+const fn not_get(method: ProbeMethod) -> Option<&'static str> {
+    match method {
+        ProbeMethod::Get => None,
+        ProbeMethod::Head | ProbeMethod::Options => Some(method.as_str()),
+    }
 }
 
 /// The check by way of the relay. One answer decides: bascule has counted rise and fall already.
@@ -137,30 +156,28 @@ fn through_relay<'e>(
     interval: Duration,
     backends: &[&'e Arc<Backend>],
 ) -> Active<'e> {
-    let mut headers = BTreeMap::from([
+    let mut asked = BTreeMap::from([
         (relay::EDGE, [edge.name.to_string()]),
         (relay::SERVICE, [service.name.to_string()]),
         (relay::UPSTREAM, ["{http.reverse_proxy.active.target_upstream}".to_owned()]),
     ]);
     let probe = common_probe(backends);
     let question = probe.and_then(|probe| match &probe.kind {
-        ProbeKind::Http(HttpProbe { path, host, tls: _, status, body: _ }) => {
-            Some((path, host, expected_status(status)?, status))
-        }
+        ProbeKind::Http(question) => Some((question, expected_status(&question.status)?)),
         ProbeKind::Tcp => None,
     });
-    let timeout = relay::DEADLINE + probe.map_or(Duration::ZERO, |probe| probe.timeout);
-    let (mut expect_status, mut uri) = (None, "/");
-    if let Some((path, host, status, expect)) = question {
-        uri = path.as_str();
+    let timeout = relay::DEADLINE + probe.map_or(Duration::ZERO, Probe::patience);
+    let (mut expect_status, mut method, mut uri) = (None, None, "/");
+    if let Some((question, status)) = question {
+        uri = question.path.as_str();
+        method = not_get(question.method);
         expect_status = Some(status).filter(|status| *status != 0);
-        if let Some(pass) = expect.first().map(|range| range.first()).filter(|pass| *pass != 200) {
-            headers.insert(relay::PASS, [pass.to_string()]);
+        if let Some(pass) = question.status.first().map(|range| range.first()).filter(|pass| *pass != 200) {
+            asked.insert(relay::PASS, [pass.to_string()]);
         }
-        let host = host.as_ref().or_else(|| service.domains.iter().find(|host| !host.is_wildcard()));
-        headers.extend(host.map(|host| ("Host", [host.to_string()])));
+        asked.extend(headers(service, question));
     } else {
-        headers.insert(relay::DIRECT, [relay::NOWHERE.to_owned()]);
+        asked.insert(relay::DIRECT, [relay::NOWHERE.to_owned()]);
     }
     Active {
         // The relay's own answers have no body, and one check takes both those and the backend's.
@@ -168,8 +185,9 @@ fn through_relay<'e>(
         max_size: None,
         expect_status,
         fails: RELAY_FAILS,
-        headers,
+        headers: asked,
         interval: go_duration(interval),
+        method,
         passes: 1,
         timeout: go_duration(timeout),
         upstream: Some(relay.listen.caddy_address()),

@@ -12,7 +12,7 @@ mod routing;
 use ipnet::IpNet;
 
 pub use self::body::{BodyExpectation, BodyPattern};
-pub use self::probe::{HttpProbe, Probe, ProbeKind};
+pub use self::probe::{HttpProbe, Probe, ProbeKind, ProbeMethod};
 pub use self::routing::{Failback, Page, Policy, Routing, Tier, WhenAllDown};
 use crate::core::model::{
     AdminAddress, BackendName, DialAddress, Digest, EdgeName, Email, Hostname, Listener, PathPrefix, Port, Revision,
@@ -110,12 +110,7 @@ impl Backend {
     /// Identity of what is probed: the address, and what is asked there. How often it is asked, and how many answers it
     /// takes to believe them, are no part of it. The text that is hashed may change with a version: then all is probed anew.
     pub fn probe_target(&self) -> Digest {
-        let upstream = self.upstream();
-        let text = match &self.probe.kind {
-            ProbeKind::Tcp => format!("tcp {upstream}"),
-            ProbeKind::Http(probe) => format!("http {upstream} {}", probe.identity()),
-        };
-        Digest::of(text.as_bytes())
+        Digest::of(self.probe.kind.identity(self.upstream()).as_bytes())
     }
 }
 

@@ -1,31 +1,24 @@
+mod probe;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use self::probe::probe_of;
 use super::desired::{
-    Backend, BackendState, BodyExpectation, BodyPattern, Connections, Desired, Edge, Failback, HttpProbe, Origin, Page,
-    Policy, Probe, ProbeKind, Relay, Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls,
-    WhenAllDown,
+    Backend, BackendState, Connections, Desired, Edge, Failback, HttpProbe, Origin, Page, Policy, ProbeKind, Relay,
+    Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
 };
 use super::doc::{
-    BackendDoc, BodyDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc,
-    RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, TlsDoc, TlsModeDoc, UpstreamDoc,
-    UpstreamProtocolDoc, WhenAllDownDoc,
+    BackendDoc, ConnectionsDoc, EdgeDoc, FailbackDoc, PageDoc, PolicyDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc,
+    StateDoc, TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
 };
 use super::documents::Documents;
 use super::probe_target::ProbeTarget;
-use crate::core::model::{
-    AdminAddress, DialAddress, Hostname, Listener, PathPrefix, RequestPath, Revision, ServiceName, TimeSpan,
-};
+use crate::core::model::{AdminAddress, DialAddress, Hostname, Listener, PathPrefix, Revision, ServiceName, TimeSpan};
 
-/// Time between two probes where the service names none.
-pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
-/// Longest probe where the service names no limit; never longer than the interval.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
-const DEFAULT_RISE: u32 = 2;
-const DEFAULT_FALL: u32 = 3;
 /// A few round trips between most sites. A lost SYN is sent again after a second only, so a little more would gain nothing.
 const DEFAULT_DIAL: Duration = Duration::from_millis(300);
 /// As nginx waits (`proxy_read_timeout`). Without a limit, a request that was sent to a machine just before it vanished
@@ -146,39 +139,6 @@ fn upstream_of(doc: Option<UpstreamDoc>, host: Option<&Hostname>) -> UpstreamPro
             UpstreamProtocol::Https(UpstreamTls { server_name, verify: verify.unwrap_or(true) })
         }
         Some(UpstreamDoc { protocol: UpstreamProtocolDoc::Http, .. }) | None => UpstreamProtocol::Http,
-    }
-}
-
-fn probe_of(health: Option<HealthDoc>, host: Option<Hostname>, upstream: &UpstreamProtocol) -> Probe {
-    let health = health.unwrap_or(HealthDoc { kind: HealthTypeDoc::Tcp, ..HealthDoc::default() });
-    let HealthDoc { kind, path, interval, timeout, rise, fall, expect } = health;
-    let tls = match upstream {
-        UpstreamProtocol::Http => None,
-        UpstreamProtocol::Https(tls) => Some(tls.clone()),
-    };
-    let kind = match kind {
-        HealthTypeDoc::Tcp => ProbeKind::Tcp,
-        HealthTypeDoc::Http => {
-            let path = path.unwrap_or_else(RequestPath::root);
-            let ExpectDoc { mut status, body } = expect.unwrap_or_default();
-            if status.is_empty() {
-                status.push(StatusRange::SUCCESS);
-            }
-            let body = body.and_then(body_of);
-            ProbeKind::Http(HttpProbe { path, host, tls, status, body })
-        }
-    };
-    let interval = interval.map_or(DEFAULT_INTERVAL, TimeSpan::get);
-    let timeout = timeout.map_or(DEFAULT_TIMEOUT.min(interval), TimeSpan::get);
-    Probe { kind, interval, timeout, rise: rise.unwrap_or(DEFAULT_RISE), fall: fall.unwrap_or(DEFAULT_FALL) }
-}
-
-fn body_of(doc: BodyDoc) -> Option<BodyExpectation> {
-    match doc {
-        BodyDoc { contains: Some(text), .. } => Some(BodyExpectation::Contains(text)),
-        BodyDoc { matches: Some(pattern), .. } => BodyPattern::compile(&pattern).ok().map(BodyExpectation::Matches),
-        BodyDoc { json: Some(pointer), equals: Some(equals), .. } => Some(BodyExpectation::Json { pointer, equals }),
-        BodyDoc { .. } => None,
     }
 }
 

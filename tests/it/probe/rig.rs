@@ -50,7 +50,8 @@ pub(super) fn hostname(text: &str) -> Hostname {
 
 /// Probes every 50 ms, and gives a probe more time than any test needs.
 pub(super) fn target(upstream: SocketAddr, kind: ProbeKind) -> ProbeTarget {
-    let probe = Probe { kind, interval: Duration::from_millis(50), timeout: DEADLINE, rise: 2, fall: 3 };
+    let interval = Duration::from_millis(50);
+    let probe = Probe { interval, fast_interval: interval, timeout: DEADLINE, ..Probe::new(kind) };
     ProbeTarget { upstream, probe }
 }
 
@@ -62,7 +63,7 @@ pub(super) fn timing_out(upstream: SocketAddr, kind: ProbeKind, timeout: Duratio
 
 /// The same with another interval.
 pub(super) fn every(interval: Duration, target: ProbeTarget) -> ProbeTarget {
-    ProbeTarget { probe: Probe { interval, ..target.probe }, ..target }
+    ProbeTarget { probe: Probe { interval, fast_interval: interval, ..target.probe }, ..target }
 }
 
 pub(super) fn set<const N: usize>(backends: [(&str, ProbeTarget); N]) -> ProbeSet {

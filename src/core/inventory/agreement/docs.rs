@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::core::inventory::doc::{
-    BackendDoc, BodyDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc,
-    RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc,
-    UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
+    BackendDoc, BodyDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, MethodDoc, PageDoc,
+    PolicyDoc, ProbeTlsDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc,
+    TlsDoc, TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
 };
 use crate::core::model::{DialAddress, Email, Hostname, Listener, PathPrefix, Port, RequestPath, TimeSpan};
 
@@ -96,15 +96,35 @@ fn health() -> impl Strategy<Value = HealthDoc> {
     let statuses = prop::collection::vec(parsed::<StatusRange>("[1-5][0-9]{2}"), 0..3);
     let expect = (statuses, of(body())).prop_map(|(status, body)| ExpectDoc { status, body });
     let path = parsed::<RequestPath>("/([a-z][a-z0-9?=&%-]{0,8})?");
-    (kind, of(path), of(span()), of(span()), of(1u32..=100), of(1u32..=100), of(expect)).prop_map(
-        |(kind, path, interval, timeout, rise, fall, expect)| HealthDoc {
+    let method = prop::sample::select(&[MethodDoc::Get, MethodDoc::Head, MethodDoc::Options][..]);
+    let headers = prop::collection::btree_map("[A-Za-z-]{1,8}", "[ -z]{0,8}", 0..3);
+    let question = (kind, of(path), of(method), of(hostname()), headers, of(expect));
+    let times = (of(span()), of(span()), of(span()), of(span()), of(span()));
+    let tls = of(0u32..=3650).prop_map(|min_days| ProbeTlsDoc { min_days });
+    (question, times, of(1u32..=100), of(1u32..=100), of(tls), any::<bool>()).prop_map(
+        |(
+            (kind, path, method, host, headers, expect),
+            (interval, fast_interval, timeout, latency, grace),
+            rise,
+            fall,
+            tls,
+            report,
+        )| HealthDoc {
             kind,
             path,
+            method,
+            host,
+            headers,
             interval,
+            fast_interval,
             timeout,
+            latency,
+            grace,
             rise,
             fall,
             expect,
+            tls,
+            report,
         },
     )
 }

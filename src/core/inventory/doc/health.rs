@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::core::model::{RequestPath, TimeSpan, text_type};
+use crate::core::model::{Hostname, RequestPath, TimeSpan, text_type};
 
 /// How the backends of a service are probed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,12 +16,35 @@ pub struct HealthDoc {
     /// Path and query that are asked for, over the protocol of `upstream`. Default: `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<RequestPath>,
+    /// Method of the request. Default: GET.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<MethodDoc>,
+    /// Value of the `Host` header. Default: the first domain that is not a wildcard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Hostname>,
+    /// Headers of the request by name, such as a token that the health page asks for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "headers_schema")]
+    pub headers: BTreeMap<String, String>,
     /// Time between two probes of one backend. Default: 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<TimeSpan>,
+    /// Time between two probes of a backend that is in doubt: nothing is known of it yet, or its newest answers contradict
+    /// what is believed of it. At most 1,000 backends are asked so often at a time. Default: 1s, or `interval` where that is
+    /// shorter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fast_interval: Option<TimeSpan>,
     /// Time that a whole probe may take; not longer than `interval`. Default: 2s, or `interval` where that is shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<TimeSpan>,
+    /// An answer that takes longer than this is a failure of its own kind, `too slow`; shorter than `timeout`. Default: any
+    /// answer within `timeout` is soon enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<TimeSpan>,
+    /// How long failures do not count after a backend is added, moved, or put back from `state: drain` or `disabled`. The
+    /// first pass ends it. Meanwhile it is `unknown`, and in rotation. Default: failures count at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<TimeSpan>,
     /// Passes in a row that bring a backend up. Default: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
@@ -31,6 +56,25 @@ pub struct HealthDoc {
     /// What a passing answer is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<ExpectDoc>,
+    /// The backends' certificates. Their name and whether they are verified are said in `upstream`, for probes and edges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ProbeTlsDoc>,
+    /// True: an answer to a probe with the header `Bascule-Report: drain` takes its backend out of rotation, as long as
+    /// another one of the service is up and does not say so. Default: false, whatever backends say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub report: bool,
+}
+
+/// What is asked of the backends' certificates.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct ProbeTlsDoc {
+    /// The status warns of a certificate that ends in fewer days; 0: it never does. One that has ended fails where
+    /// certificates are verified. Default: 14, or 0 with `upstream.verify: false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3650))]
+    pub min_days: Option<u32>,
 }
 
 /// What a probe tries.
@@ -38,11 +82,33 @@ pub struct HealthDoc {
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum HealthTypeDoc {
-    /// A GET request; the answer's status decides.
+    /// A request; its answer decides.
     #[default]
     Http,
     /// A TCP connection; that it opens decides.
     Tcp,
+}
+
+/// Method of a probe's request: one of those that change nothing (RFC 9110, section 9.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(inline)]
+pub enum MethodDoc {
+    /// Asks for the page.
+    Get,
+    /// Asks for the page without its body.
+    Head,
+    /// Asks what may be done with it.
+    Options,
+}
+
+fn headers_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "additionalProperties": { "type": "string", "maxLength": 1024, "examples": ["health"] },
+        "maxProperties": 16,
+        "examples": [{"X-Probe": "health"}],
+    })
 }
 
 /// What a passing answer is.

@@ -1,24 +1,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::View;
-use crate::core::inventory::desired::BodyPattern;
-use crate::core::inventory::doc::{
-    BackendDoc, BodyDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StateDoc, UpstreamProtocolDoc,
-};
+use super::{View, question};
+use crate::core::inventory::desired::Probe;
+use crate::core::inventory::doc::{BackendDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StateDoc, UpstreamProtocolDoc};
 use crate::core::inventory::finding::{Declared, Finding};
 use crate::core::inventory::probe_target::{ProbeTarget, TargetFault};
-use crate::core::inventory::resolve::DEFAULT_INTERVAL;
 use crate::core::model::{RequestPath, TimeSpan};
 
-/// `body-expectation`, `timeout-over-interval`, `health-with-tcp`, `health-url`, `mixed-health-path`.
+/// `fast-interval`, `health-url`, `health-with-tcp`, `latency-over-timeout`, `mixed-health-path`, `timeout-over-interval`, and
+/// what is said of questions.
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for service in &view.documents.services {
         if let Some(health) = &service.doc.health {
             findings.extend(timeout_over_interval(service, health));
-            findings.extend(unused_with_tcp(service, health));
-            findings.extend(body_expectation(service, health));
+            findings.extend(fast_over_usual(service, health));
+            findings.extend(latency_over_timeout(service, health));
+            findings.extend(question::check(service, health));
         }
         findings.extend(mixed_paths(view, service));
     }
@@ -32,7 +31,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 
 fn timeout_over_interval(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
     let timeout = health.timeout?.get();
-    let interval = health.interval.map_or(DEFAULT_INTERVAL, TimeSpan::get);
+    let interval = health.interval.map_or(Probe::INTERVAL, TimeSpan::get);
     if timeout <= interval {
         return None;
     }
@@ -46,6 +45,33 @@ fn timeout_over_interval(service: &Declared<ServiceDoc>, health: &HealthDoc) -> 
     Some(finding.hint(format!("write `timeout: {interval}` or less, or a longer `interval`")))
 }
 
+fn fast_over_usual(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
+    let fast = health.fast_interval?.get();
+    let interval = health.interval.map_or(Probe::INTERVAL, TimeSpan::get);
+    if fast <= interval {
+        return None;
+    }
+    let (fast, interval) = (Spelled(fast), Spelled(interval));
+    let message = format!("a backend in doubt would be asked each {fast}, and one that is not each {interval}");
+    let finding = Finding::error("fast-interval", service.at("/health/fast_interval"), message);
+    Some(finding.hint(format!("write `fast_interval: {interval}` or less, or a longer `interval`")))
+}
+
+fn latency_over_timeout(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
+    let latency = health.latency?.get();
+    let interval = health.interval.map_or(Probe::INTERVAL, TimeSpan::get);
+    let timeout = health.timeout.map_or(Probe::TIMEOUT_MAX.min(interval), TimeSpan::get);
+    if latency < timeout {
+        return None;
+    }
+    let (latency, timeout) = (Spelled(latency), Spelled(timeout));
+    let message = format!("no answer is too slow after {latency}: a probe times out after {timeout}");
+    let finding = Finding::error("latency-over-timeout", service.at("/health/latency"), message);
+    Some(
+        finding.hint(format!("write less than {timeout}, or a longer `timeout`; remove it to take any answer in time")),
+    )
+}
+
 struct Spelled(Duration);
 
 impl std::fmt::Display for Spelled {
@@ -53,64 +79,6 @@ impl std::fmt::Display for Spelled {
         let millis = self.0.as_millis();
         if millis.is_multiple_of(1000) { write!(f, "{}s", millis / 1000) } else { write!(f, "{millis}ms") }
     }
-}
-
-/// A TCP probe has no path and no answer to judge.
-fn unused_with_tcp(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
-    if health.kind != HealthTypeDoc::Tcp {
-        return Vec::new();
-    }
-    let keys = [("path", health.path.is_some()), ("expect", health.expect.is_some())];
-    let finding = |(key, _)| {
-        let message = format!("`health.{key}` means nothing with `type: tcp`");
-        Finding::error("health-with-tcp", service.key(format!("/health/{key}")), message)
-            .hint("remove it, or write `type: http`")
-            .related(service.at("/health/type"), "only connects")
-    };
-    keys.into_iter().filter(|(_, is_there)| *is_there).map(finding).collect()
-}
-
-/// Exactly one way to judge a body, and one that can be followed.
-fn body_expectation(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
-    const AT: &str = "/health/expect/body";
-    let BodyDoc { contains, matches, json, equals } = health.expect.as_ref()?.body.as_ref()?;
-    let fault = |at: &str, message: String, hint: &str| {
-        Some(Finding::error("body-expectation", service.at(format!("{AT}{at}")), message).hint(hint))
-    };
-    let ways = [contains.is_some(), matches.is_some(), json.is_some()].into_iter().filter(|is_there| *is_there).count();
-    match (ways, json, equals) {
-        (1, Some(_), None) => {
-            return fault("", "`json` has no `equals` to compare with".to_owned(), "add `equals: ok`, or what it is");
-        }
-        (1, Some(_), Some(_)) | (1, None, None) => {}
-        (1, None, Some(_)) => {
-            let message = "`equals` means nothing without `json`".to_owned();
-            return fault("/equals", message, "write `json: /status` beside it, or remove it");
-        }
-        _ => {
-            let message = format!("a body is judged in one way, and here are {ways}");
-            return fault("", message, "write one of `contains`, `matches`, and `json` with `equals`");
-        }
-    }
-    if let Some(pointer) = json
-        && !is_json_pointer(pointer)
-    {
-        let message = format!("`{pointer}` is not a JSON pointer");
-        return fault(
-            "/json",
-            message,
-            "write it like `/status` or `/checks/0/name`; `~1` stands for `/`, `~0` for `~`",
-        );
-    }
-    let reason = BodyPattern::compile(matches.as_deref()?).err()?;
-    let message = format!("this regular expression cannot be used: {reason}");
-    fault("/matches", message, "correct it, or write `contains` for a plain text")
-}
-
-/// RFC 6901, section 3.
-fn is_json_pointer(text: &str) -> bool {
-    let mut escapes = text.split('~').skip(1);
-    (text.is_empty() || text.starts_with('/')) && escapes.all(|rest| rest.starts_with(['0', '1']))
 }
 
 fn backend_health(service: &Declared<ServiceDoc>, backend: &Declared<BackendDoc>) -> Option<Finding> {
