@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bascule::core::health::Sample;
-use bascule::core::inventory::{Probe, ProbeKind, StatusRange};
+use bascule::core::inventory::{HttpProbe, Probe, ProbeKind};
 use bascule::core::model::{BackendName, RequestPath, Timestamp};
 use bascule::probe::{ProbeSet, ProbeTarget, Prober, ProberSettings, SAMPLES_BOUND, raise_open_files};
 use tokio::sync::{mpsc, watch};
@@ -37,7 +37,7 @@ fn main() -> Result<(), Fault> {
     let mut backends = Backends::start()?;
     println!("backends  kind  probes/s  cpu s/s  rss MB  lag p50   lag p99   skipped  failures");
     let path: RequestPath = HEALTH_PATH.parse()?;
-    let http = ProbeKind::Http { path, host: None, tls: None, expect: vec![StatusRange::SUCCESS] };
+    let http = ProbeKind::Http(HttpProbe::new(path));
     for (count, kind) in [(100, &http), (1_000, &http), (10_000, &http), (10_000, &ProbeKind::Tcp)] {
         let set = probe_set(count, &backends.ports, kind)?;
         let settings = ProberSettings::new(Arc::new(|| Timestamp::from_system(SystemTime::now())));
@@ -100,7 +100,7 @@ async fn count_failures(mut samples: mpsc::Receiver<Sample>) -> u64 {
 
 /// Every backend, each asked in its turn.
 fn probe_set(count: usize, ports: &[u16], kind: &ProbeKind) -> Result<ProbeSet, Fault> {
-    let probe = Probe { kind: kind.clone(), interval: INTERVAL, timeout: Duration::from_secs(1), rise: 2, fall: 3 };
+    let probe = Probe { interval: INTERVAL, timeout: Duration::from_secs(1), ..Probe::new(kind.clone()) };
     let mut set = BTreeMap::new();
     for number in 0..count {
         let name: BackendName = format!("backend-{number}").parse()?;

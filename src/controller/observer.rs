@@ -10,8 +10,8 @@ use tracing::{debug, info, warn};
 use super::clock_watch::ClockWatch;
 use super::{Clock, Pulse, SourceState, chain};
 use crate::core::health::{
-    BackendHealth, Belief, Observed, Reach, Sample, Thresholds, Transition, age, clock_set, confirm, forgive, resume,
-    step,
+    BackendHealth, Belief, Grace, Observed, Reach, Sample, Thresholds, Transition, age, clock_set, confirm, excuse,
+    forgive, resume, step,
 };
 use crate::core::inventory::{Backend, BackendState, Desired};
 use crate::core::model::{BackendName, Generation, Revision, Timestamp};
@@ -66,6 +66,8 @@ struct Watched {
     health: BackendHealth,
     /// When it began to be asked what it is asked now; none where that was before this run.
     asked_since: Option<Timestamp>,
+    /// While its failures do not count yet.
+    grace: Grace,
 }
 
 #[derive(Default)]
@@ -76,6 +78,8 @@ struct State {
     /// Backends whose counters are newer than the state file.
     dirty: BTreeSet<BackendName>,
     reach: Reach,
+    /// True where a backend reports something else than before, and no snapshot has it yet.
+    has_reports: bool,
     isolated_since: Option<Timestamp>,
 }
 
@@ -138,7 +142,7 @@ impl Observer {
                         sample.at = sample.at.min(now);
                         state.take(&sample, &mut transitions);
                     }
-                    is_news = state.has_noted_isolation();
+                    is_news = state.has_noted_isolation() | std::mem::take(&mut state.has_reports);
                     transitions
                 }
             };
@@ -185,18 +189,23 @@ impl State {
         let mut before = std::mem::take(&mut self.watched);
         for backend in desired.backends.values() {
             let target = Some(backend.probe_target());
-            let watched = before.remove(&backend.name).map(|watched| (watched.health, watched.asked_since));
-            let known = watched.or_else(|| remembered.remove(&backend.name).map(|health| (health, None)));
+            let grace = Grace::from(now, backend.probe.grace);
+            let known = before.remove(&backend.name).map(|watched| {
+                let is_back = watched.backend.state != BackendState::Active && backend.state == BackendState::Active;
+                (watched.health, watched.asked_since, if is_back { grace } else { watched.grace })
+            });
+            let remembered = || remembered.remove(&backend.name).map(|health| (health, None, Grace::default()));
+            let known = known.or_else(remembered);
             let had_some = known.is_some();
-            let known = known.filter(|(health, _)| health.target == target && backend.state != BackendState::Disabled);
+            let known = known.filter(|(health, ..)| health.target == target && backend.state != BackendState::Disabled);
             if had_some && known.is_none() {
                 // The state file is not to bring back what is forgotten here.
                 self.dirty.insert(backend.name.clone());
             }
-            let anew = || (BackendHealth { target, ..BackendHealth::default() }, Some(now));
-            let (health, asked_since) = known.unwrap_or_else(anew);
+            let anew = || (BackendHealth { target, ..BackendHealth::default() }, Some(now), grace);
+            let (health, asked_since, grace) = known.unwrap_or_else(anew);
             let thresholds = Thresholds::from(&backend.probe);
-            let watched = Watched { backend: Arc::clone(backend), thresholds, health, asked_since };
+            let watched = Watched { backend: Arc::clone(backend), thresholds, health, asked_since, grace };
             self.watched.insert(backend.name.clone(), watched);
         }
         self.dirty.retain(|name| self.watched.contains_key(name));
@@ -223,7 +232,7 @@ impl State {
     /// it was asked before.
     fn take(&mut self, sample: &Sample, transitions: &mut Vec<Transition>) {
         let Some(watched) = self.watched.get_mut(&sample.backend) else { return };
-        let Watched { backend, thresholds, health, asked_since } = watched;
+        let Watched { backend, thresholds, health, asked_since, grace } = watched;
         let began_at = sample.at.minus(sample.latency);
         if backend.state == BackendState::Disabled || asked_since.is_some_and(|since| began_at < since) {
             return;
@@ -232,12 +241,22 @@ impl State {
             self.dirty.insert(sample.backend.clone());
         }
         let belief = self.reach.take(&backend.site, sample);
+        if health.told.take(sample.told) {
+            self.has_reports = true;
+            let drains = health.told.report.is_some_and(|report| report.drains);
+            info!(backend = %sample.backend, drains, "a backend reports itself");
+        }
+        let is_excused = sample.outcome.tells_of_backend() && grace.excuses(sample.at, sample.outcome.is_pass());
         // What may be the prober's own fault does not count against a backend.
-        if sample.outcome.tells_of_backend() && belief != Belief::Held {
+        if !is_excused && sample.outcome.tells_of_backend() && belief != Belief::Held {
             health.availability.count(sample.at, sample.outcome.is_pass());
         }
         let fall = if belief == Belief::Held { u32::MAX } else { thresholds.fall };
-        transitions.extend(step(health, sample, Thresholds { fall, ..*thresholds }));
+        if is_excused {
+            excuse(health, sample);
+        } else {
+            transitions.extend(step(health, sample, Thresholds { fall, ..*thresholds }));
+        }
         match belief {
             Belief::Sample | Belief::Held => {}
             Belief::Confirms(held) => {
@@ -261,6 +280,7 @@ impl State {
         for (name, watched) in &mut self.watched {
             clock_set(&mut watched.health, millis);
             watched.asked_since = watched.asked_since.map(|since| since.by_clock_set(millis));
+            watched.grace.clock_set(millis);
             self.dirty.insert(name.clone());
         }
         self.reach.clock_set(millis);
@@ -312,81 +332,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::health::{Outcome, Vantage, Verdict};
-    use crate::core::inventory::load;
-    use crate::core::model::FileSet;
-
-    const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
-
-    fn desired(address: &str, service: &str) -> Desired {
-        let files = [
-            ("sites/dijon.yaml", "name: dijon\nsubnets: [10.200.1.0/24]\n".to_owned()),
-            ("services/api.yaml", format!("name: api\ndomains: [api.acecinema.fr]\n{service}\n")),
-            ("backends/a.yaml", format!("service: api\nname: a\nsite: dijon\naddr: {address}\nport: 80\n")),
-            (
-                "edges/ovh.yaml",
-                "name: ovh\nadmin: http://127.0.0.1:2019\nlisten: [\":80\"]\ntls: {mode: off}\n".to_owned(),
-            ),
-        ];
-        let files: FileSet = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
-        let loaded = load(&files, Revision::new("r"));
-        loaded.desired.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
-    }
-
-    /// Whether a verdict is still believed after the inventory changed, while the controller runs and over a restart.
-    fn is_kept(before: &Desired, after: &Desired) -> [bool; 2] {
-        let name: BackendName = "a".parse().expect("a name");
-        let mut running = State::default();
-        running.follow(before, BTreeMap::new(), NOW);
-        running.watched.get_mut(&name).expect("it is declared").health.verdict = Verdict::Down;
-        let stored = BTreeMap::from_iter(running.health(&name));
-        running.follow(after, BTreeMap::new(), NOW);
-        let mut restarted = State::default();
-        restarted.follow(after, stored, NOW);
-        [running, restarted].map(|state| state.watched[&name].health.verdict == Verdict::Down)
-    }
-
-    #[test]
-    fn a_verdict_holds_for_what_was_asked_and_for_nothing_else() {
-        let health = "health: { path: /health, interval: 2s }";
-        let before = desired("10.200.1.1", health);
-        for (after, expected) in [
-            (desired("10.200.1.1", health), true),
-            (desired("10.200.1.1", "health: { path: /health, interval: 3s, rise: 5 }\ntags: [bourgogne]"), true),
-            (desired("10.200.1.2", health), false),
-            (desired("10.200.1.1", "health: { path: /up, interval: 2s }"), false),
-            (desired("10.200.1.1", "health: { path: /health, expect: { status: [204] } }"), false),
-            (desired("10.200.1.1", "health: { type: tcp }"), false),
-        ] {
-            assert_eq!(is_kept(&before, &after), [expected; 2], "{:?}", after.backends);
-        }
-    }
-
-    #[test]
-    fn what_an_older_version_stored_is_not_believed() {
-        let (desired, mut state) = (desired("10.200.1.1", ""), State::default());
-        let name: BackendName = "a".parse().expect("a name");
-        let stored = BackendHealth { verdict: Verdict::Down, ..BackendHealth::default() };
-        state.follow(&desired, BTreeMap::from([(name.clone(), stored)]), NOW);
-        assert_eq!(state.watched[&name].health.verdict, Verdict::Unknown);
-    }
-    #[test]
-    fn a_sample_of_what_was_asked_before_means_nothing() {
-        let mut state = State::default();
-        let rise = "health: { type: tcp, rise: 1 }";
-        state.follow(&desired("10.200.1.1", rise), BTreeMap::new(), NOW);
-        let moved_at = NOW.plus(Duration::from_secs(9));
-        state.follow(&desired("10.200.1.2", rise), BTreeMap::new(), moved_at);
-        let mut verdict_after = |millis| {
-            let (at, latency) = (moved_at.plus(Duration::from_millis(millis)), Duration::from_millis(30));
-            let backend: BackendName = "a".parse().expect("a name");
-            let sample = Sample { backend, vantage: Vantage::Controller, at, latency, outcome: Outcome::Pass };
-            state.take(&sample, &mut Vec::new());
-            state.watched[&sample.backend].health.verdict
-        };
-        assert_eq!(verdict_after(20), Verdict::Unknown, "it began at the old address");
-        assert_eq!(verdict_after(40), Verdict::Up);
-    }
-}
+mod tests;

@@ -77,8 +77,8 @@ impl Pooling {
         {
             let is_out = match member.role {
                 Role::LastResort => true,
-                // With nothing else alive the links that believe nothing would try it, and an operator took it out.
-                Role::Out(Exclusion::Overridden(_)) => has_living(service),
+                // With nothing else alive the links that believe nothing would try it, and an operator, or it itself, took it out.
+                Role::Out(Exclusion::Overridden(_) | Exclusion::Reported) => has_living(service),
                 Role::Out(why) => !why.is_declared() && why != Exclusion::HeldBack && why != Exclusion::TierTooSmall,
                 Role::InRotation | Role::Standby => false,
             };

@@ -1,17 +1,22 @@
 //! Observed state: samples become verdicts.
 
 mod availability;
+mod doubt;
 mod flap;
 mod freshness;
+mod grace;
 mod layers;
 mod observed;
 mod reach;
 mod sample;
 mod step;
+mod told;
 
 pub use self::availability::{Availability, Hour, HourCount};
+pub use self::doubt::Doubt;
 pub use self::flap::Flap;
 pub use self::freshness::Freshness;
+pub use self::grace::Grace;
 pub use self::layers::{
     Change, Event, LayerState, Layers, News, PeerReading, SiteCause, SiteCount, SiteState, Subject, SubjectError,
     TUNNEL_STALE, TunnelHealth, TunnelSample, TunnelSeen,
@@ -19,4 +24,5 @@ pub use self::layers::{
 pub use self::observed::{BackendHealth, LastSample, Observed};
 pub use self::reach::{Belief, Reach};
 pub use self::sample::{Failure, Outcome, Sample, Vantage};
-pub use self::step::{Thresholds, Transition, Verdict, age, clock_set, confirm, forgive, resume, step};
+pub use self::step::{Thresholds, Transition, Verdict, age, clock_set, confirm, excuse, forgive, resume, step};
+pub use self::told::{Report, Told};

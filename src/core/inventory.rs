@@ -21,8 +21,9 @@ mod yaml;
 
 pub use self::codes::CODES;
 pub use self::desired::{
-    Backend, BackendState, Connections, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay,
-    Routing, Service, Site, Tier, Timeouts, Tls, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown, WireguardPeer,
+    Backend, BackendState, BodyExpectation, BodyPattern, Connections, Desired, Edge, Failback, HttpProbe, Origin, Page,
+    Policy, Probe, ProbeKind, ProbeMethod, Relay, Routing, Service, Site, Tier, Timeouts, Tls, Tunnel,
+    UpstreamProtocol, UpstreamTls, WhenAllDown, WireguardPeer,
 };
 pub use self::doc::{StatusRange, Sticky};
 pub use self::guard::{Consent, Held, Loss, RevisionGuard};

@@ -10,6 +10,7 @@ mod outlook;
 mod overrides;
 mod plan;
 mod policy;
+mod report;
 
 pub use self::change::{Change, Detail};
 pub use self::choice::Choice;

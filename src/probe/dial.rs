@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use openssl::asn1::{Asn1Time, TimeDiff};
+use openssl::x509::X509;
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -10,7 +12,7 @@ use tokio_native_tls::native_tls;
 
 use crate::core::health::Failure;
 use crate::core::inventory::UpstreamTls;
-use crate::core::model::Hostname;
+use crate::core::model::{Hostname, Timestamp};
 
 /// An open connection, with TLS or without.
 pub(super) type Connection = Box<dyn ByteStream>;
@@ -46,14 +48,32 @@ impl Connectors {
         upstream: SocketAddr,
         tls: &UpstreamTls,
         host: Option<&Hostname>,
-    ) -> Result<Connection, Failure> {
+    ) -> Result<Secured, Failure> {
         let connector = if tls.verify { &self.verifying } else { &self.trusting };
         let secured = match tls.server_name.as_ref().or(host) {
             Some(name) => connector.connect(name.as_str(), stream).await,
             None => connector.connect(&upstream.ip().to_string(), stream).await,
         };
-        secured.map(|stream| Box::new(stream) as Connection).map_err(|error| Failure::Tls(words(&error)))
+        let stream = secured.map_err(|error| Failure::Tls(words(&error)))?;
+        let certificate = stream.get_ref().peer_certificate().ok().flatten();
+        let certificate_ends = certificate.and_then(|certificate| end_of(&certificate.to_der().ok()?));
+        Ok(Secured { connection: Box::new(stream), certificate_ends })
     }
+}
+
+/// A connection with TLS.
+pub(super) struct Secured {
+    pub(super) connection: Connection,
+    /// When the certificate ends that was presented; none where that cannot be read.
+    pub(super) certificate_ends: Option<Timestamp>,
+}
+
+/// When a certificate ends, of which these are the bytes.
+fn end_of(der: &[u8]) -> Option<Timestamp> {
+    let certificate = X509::from_der(der).ok()?;
+    let TimeDiff { days, secs } = Asn1Time::from_unix(0).ok()?.diff(certificate.not_after()).ok()?;
+    let seconds = i64::from(days) * 86_400 + i64::from(secs);
+    Some(Timestamp::from_unix_millis(seconds.saturating_mul(1000)))
 }
 
 /// Opens a TCP connection. It waits as long as the operating system does: the caller has the timeout.

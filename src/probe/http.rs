@@ -1,5 +1,6 @@
-//! One GET request over one connection.
+//! One request over one connection.
 
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -7,26 +8,30 @@ use std::task::Poll;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
 use super::dial::{Connection, failure_of, words};
-use crate::core::health::Failure;
+use crate::core::health::{Failure, Report};
 
 /// What every probe calls itself.
 const AGENT: &str = concat!("bascule/", env!("CARGO_PKG_VERSION"));
 
 /// A body is read up to here, so that the connection can be used again; for a longer one, a new connection is cheaper.
-const BODY_MAX: usize = 16 * 1024;
+pub(super) const BODY_MAX: usize = 16 * 1024;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'a> {
+    /// Method.
+    pub(super) method: &'static str,
     /// Path and query.
     pub(super) path: &'a str,
     /// Value of the `Host` header.
     pub(super) host: &'a str,
+    /// Other headers.
+    pub(super) headers: &'a BTreeMap<String, String>,
 }
 
 /// An answer whose head has come, with the connection on which the rest of it still has to come.
@@ -86,15 +91,24 @@ impl Answer {
         self.response.status().as_u16()
     }
 
-    /// Reads the body up to [`BODY_MAX`]. Returns the connection where it can carry another request.
-    pub(super) async fn end(self) -> Result<Option<Connection>, Failure> {
+    /// What the backend says of itself in the head.
+    pub(super) fn report(&self) -> Report {
+        let values = self.response.headers().get_all(Report::HEADER);
+        Report::of(values.iter().filter_map(|value| value.to_str().ok()))
+    }
+
+    /// Reads the body until more than `max` bytes have come, and shows each piece. Returns the connection where it can carry
+    /// another request.
+    pub(super) async fn end(self, mut show: impl FnMut(&[u8]), max: usize) -> Result<Option<Connection>, Failure> {
         let Self { sender, mut link, response } = self;
         let mut body = response.into_body();
         let mut read = 0;
         while let Some(frame) = link.drive(body.frame()).await {
             let frame = frame.map_err(|error| broken_off(&error))?;
-            read += frame.data_ref().map_or(0, Bytes::len);
-            if read > BODY_MAX {
+            let Some(bytes) = frame.data_ref() else { continue };
+            show(bytes);
+            read += bytes.len();
+            if read > max {
                 return Ok(None);
             }
         }
@@ -119,13 +133,22 @@ fn broken_off(error: &hyper::Error) -> Failure {
 }
 
 fn request(question: Question<'_>) -> Result<Request<Empty<Bytes>>, Failure> {
-    let Question { path, host } = question;
-    Request::get(path)
+    let Question { method, path, host, headers } = question;
+    let cannot = |error: hyper::http::Error| Failure::Prober(words(&error));
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(HOST, host)
         .header(USER_AGENT, HeaderValue::from_static(AGENT))
         .header(ACCEPT, HeaderValue::from_static("*/*"))
         .body(Empty::new())
-        .map_err(|error| Failure::Prober(words(&error)))
+        .map_err(cannot)?;
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| cannot(error.into()))?;
+        let value = HeaderValue::from_str(value).map_err(|error| cannot(error.into()))?;
+        request.headers_mut().insert(name, value);
+    }
+    Ok(request)
 }
 
 /// Sorts what hyper said. A reset is told as the operating system tells it; everything else is bad HTTP.

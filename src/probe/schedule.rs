@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::target::{ProbeSet, ProbeTarget};
+use crate::core::health::{Doubt, Outcome};
 use crate::core::model::BackendName;
 
 /// An interval below this would spin. The inventory has no shorter one; a target made by hand might.
@@ -30,11 +31,13 @@ pub(super) struct Start<C> {
     pub(super) lag: Option<Duration>,
 }
 
-/// How many probes run at once, and how many connections wait between them.
+/// How many probes run at once, how many connections wait between them, and how many backends are asked at their fast
+/// interval.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) concurrency: NonZeroUsize,
     pub(super) idle_connections: usize,
+    pub(super) fast: usize,
 }
 
 /// The order of probes.
@@ -44,6 +47,9 @@ pub(super) struct Bounds {
 /// after it. Due probes start in the order of their due times. The first probe of a new backend is due at once; those
 /// queue apart and get at most half of the slots, so that a thousand new backends that do not answer do not hold up the
 /// probes of the others, nor the others theirs.
+///
+/// A backend in doubt has its turns by its fast interval, with the same phase, as long as there are no more of them than the
+/// bound.
 #[derive(Debug)]
 pub(super) struct Schedule<C> {
     epoch: Instant,
@@ -55,6 +61,7 @@ pub(super) struct Schedule<C> {
     running: BTreeMap<Ticket, Running>,
     fresh_running: usize,
     idle_count: usize,
+    fast_count: usize,
     next_number: u64,
 }
 
@@ -65,6 +72,17 @@ struct Entry<C> {
     phase: u64,
     state: State,
     idle: Option<C>,
+    doubt: Doubt,
+    /// True while it has its turns by its fast interval.
+    is_fast: bool,
+}
+
+impl<C> Entry<C> {
+    fn interval(&self) -> Duration {
+        let probe = &self.target.probe;
+        let interval = if self.is_fast { probe.fast_interval.min(probe.interval) } else { probe.interval };
+        interval.max(INTERVAL_MIN)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,9 +98,9 @@ enum State {
 #[derive(Debug)]
 struct Running {
     backend: BackendName,
-    is_first: bool,
-    /// The next probe is due after this.
-    after: Instant,
+    /// When it was due; none for the first probe of a backend.
+    due: Option<Instant>,
+    started: Instant,
 }
 
 impl<C> Schedule<C> {
@@ -96,6 +114,7 @@ impl<C> Schedule<C> {
             running: BTreeMap::new(),
             fresh_running: 0,
             idle_count: 0,
+            fast_count: 0,
             next_number: 0,
         }
     }
@@ -146,14 +165,27 @@ impl<C> Schedule<C> {
     }
 
     /// Frees the slot of a probe, keeps its connection, and plans the next one. Returns how many turns are skipped.
-    pub(super) fn finish(&mut self, ticket: Ticket, idle: Option<C>, now: Instant) -> u64 {
-        let Some(Running { backend, is_first, after }) = self.running.remove(&ticket) else { return 0 };
-        self.fresh_running -= usize::from(is_first);
+    pub(super) fn finish(&mut self, ticket: Ticket, outcome: &Outcome, idle: Option<C>, now: Instant) -> u64 {
+        let Some(Running { backend, due, started }) = self.running.remove(&ticket) else { return 0 };
+        self.fresh_running -= usize::from(due.is_none());
         let Some(entry) = self.entries.get_mut(&backend) else { return 0 };
         if self.idle_count < self.bounds.idle_connections && idle.is_some() {
             self.idle_count += 1;
             entry.idle = idle;
         }
+        entry.doubt.take(outcome, &entry.target.probe);
+        let was_fast = entry.is_fast;
+        self.fast_count -= usize::from(was_fast);
+        entry.is_fast = entry.doubt.is_open() && self.fast_count < self.bounds.fast;
+        self.fast_count += usize::from(entry.is_fast);
+        // The turn after the first probe, or after one at another pace, is half an interval away or more: two probes in the
+        // same moment say as much as one.
+        let gap = entry.interval() / 2;
+        let after = match due {
+            Some(due) if was_fast == entry.is_fast => due,
+            Some(due) => due + gap,
+            None => started + gap,
+        };
         let grid = Grid::new(self.epoch, entry);
         let planned = grid.turn_after(after);
         // A backend is never asked twice at a time. Of the turns that passed while this probe ran, the latest is made up
@@ -161,8 +193,10 @@ impl<C> Schedule<C> {
         let turn = planned.max(grid.turn_after(now).saturating_sub(1));
         let at = grid.time(turn);
         entry.state = State::Due(at);
+        let is_fast = entry.is_fast;
         self.due.insert((at, backend));
-        turn - planned
+        // A probe may well take longer than the fast interval: that is no sign of too much to do.
+        if is_fast { 0 } else { turn - planned }
     }
 
     /// When to look again: none while all slots are taken (one will be freed first) or nothing is known.
@@ -194,9 +228,7 @@ impl<C> Schedule<C> {
         let idle = entry.idle.take();
         self.idle_count -= usize::from(idle.is_some());
         let target = Arc::clone(&entry.target);
-        // The turn after the first probe is half an interval away or more: two probes in the same moment say as much as one.
-        let after = due.unwrap_or_else(|| now + target.probe.interval / 2);
-        self.running.insert(ticket, Running { backend: backend.clone(), is_first: due.is_none(), after });
+        self.running.insert(ticket, Running { backend: backend.clone(), due, started: now });
         let lag = due.map(|at| now.saturating_duration_since(at));
         Some(Start { ticket, backend, target, idle, lag })
     }
@@ -206,13 +238,15 @@ impl<C> Schedule<C> {
         self.next_number += 1;
         self.fresh.insert((number, name.clone()));
         let state = State::Fresh { number, since: now };
-        let entry = Entry { target: Arc::new(target.clone()), phase: phase_of(name), state, idle: None };
+        let (target, phase) = (Arc::new(target.clone()), phase_of(name));
+        let entry = Entry { target, phase, state, idle: None, doubt: Doubt::default(), is_fast: false };
         self.entries.insert(name.clone(), entry);
     }
 
     fn remove(&mut self, name: &BackendName) -> Option<Ticket> {
         let entry = self.entries.remove(name)?;
         self.idle_count -= usize::from(entry.idle.is_some());
+        self.fast_count -= usize::from(entry.is_fast);
         match entry.state {
             State::Fresh { number, .. } => {
                 self.fresh.remove(&(number, name.clone()));
@@ -224,7 +258,7 @@ impl<C> Schedule<C> {
             }
             State::Running(ticket) => {
                 let running = self.running.remove(&ticket)?;
-                self.fresh_running -= usize::from(running.is_first);
+                self.fresh_running -= usize::from(running.due.is_none());
                 Some(ticket)
             }
         }
@@ -250,7 +284,7 @@ struct Grid {
 
 impl Grid {
     fn new<C>(epoch: Instant, entry: &Entry<C>) -> Self {
-        let interval = entry.target.probe.interval.max(INTERVAL_MIN);
+        let interval = entry.interval();
         let offset = (interval.as_nanos() * u128::from(entry.phase)) >> 64;
         Self { first: epoch + Duration::from_nanos(u64::try_from(offset).unwrap_or(u64::MAX)), interval }
     }

@@ -1,5 +1,6 @@
 //! See `src/probe.rs`.
 
+mod body;
 mod http;
 mod pace;
 mod rig;

@@ -1,6 +1,6 @@
 //! See `src/core/routing.rs`.
 
-use bascule::core::health::Verdict;
+use bascule::core::health::{Report, Verdict};
 use bascule::core::inventory::{BackendState, Desired};
 use bascule::core::model::{Generation, Revision};
 use bascule::core::routing::{Effective, Exclusion, Plan, Role, Serving};
@@ -240,4 +240,41 @@ fn a_hold_is_for_each_service_that_is_all_down() {
     assert_eq!(holds(|name| name.ends_with('1')), Vec::<String>::new(), "a site that is down is no hold");
     assert_eq!(holds(|name| name.starts_with("www")), [ALL_DOWN]);
     assert_eq!(holds(|_| true), ["service api: all 2 backends are down; all of them are tried", ALL_DOWN]);
+}
+
+/// The roles of `a`, `b` and `c` of one service, whose verdicts are `up` or not by letter, and of which some say `drain`.
+fn roles_of_reports(listens: bool, verdicts: &str, draining: &[&str]) -> Vec<Role> {
+    let services = format!("name: www\ndomains: [www.acecinema.fr]\nhealth: {{path: /health, report: {listens}}}\n");
+    let backends = "{service: www, name: a, site: dijon, addr: 127.1.0.1, port: 80}\n---\n\
+                    {service: www, name: b, site: dijon, addr: 127.1.0.2, port: 80}\n---\n\
+                    {service: www, name: c, site: thory, addr: 127.2.0.1, port: 80}\n";
+    let desired = desired(Texts { edges: PLAIN_EDGE, services: &services, backends });
+    let letter = |name: &str| verdicts.as_bytes()["abc".find(name).expect("one of three")];
+    let mut observed = observed(&desired, |name| match letter(name) {
+        b'u' => Verdict::Up,
+        b'd' => Verdict::Down,
+        _ => Verdict::Unknown,
+    });
+    for (name, health) in &mut observed.backends {
+        health.told.report = Some(Report { drains: draining.contains(&name.as_str()) });
+    }
+    let effective = merge(&desired, &observed);
+    effective.services.values().flat_map(|service| &service.members).map(|member| member.role).collect()
+}
+
+#[test]
+fn a_backend_that_reports_to_drain_is_left_alone_while_another_is_up() {
+    const REPORTED: Role = Role::Out(Exclusion::Reported);
+    const IN: Role = Role::InRotation;
+    for (listens, verdicts, draining, expected) in [
+        (true, "uuu", &["a"][..], [REPORTED, IN, IN]),
+        (true, "uuu", &["a", "b"], [REPORTED, REPORTED, IN]),
+        (false, "uuu", &["a"], [IN, IN, IN]),
+        (true, "uuu", &["a", "b", "c"], [IN, IN, IN]),
+        (true, "udd", &["a"], [IN, DOWN, DOWN]),
+        (true, "u??", &["a"], [IN, IN, IN]),
+        (true, "duu", &["a"], [DOWN, IN, IN]),
+    ] {
+        assert_eq!(roles_of_reports(listens, verdicts, draining), expected, "{listens} {verdicts} {draining:?}");
+    }
 }

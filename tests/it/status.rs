@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bascule::core::health::{
-    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, Verdict,
+    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, Told, Verdict,
 };
 use bascule::core::inventory::BackendState;
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
@@ -52,6 +52,7 @@ fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
         last: Some(LastSample { at: ago(2), latency: Duration::from_micros(1_250), outcome }),
         availability: Availability::from_hours(hours),
         flap: Flap::default(),
+        told: Told::default(),
     }
 }
 
@@ -291,5 +292,58 @@ fn a_site_stands_as_its_backends_do() {
         ("??", (SiteState::Unknown, None)),
     ] {
         assert_eq!(dijon(letters), expected, "{letters}");
+    }
+}
+
+/// What is said of `www-dijon-1`, over HTTPS, whose certificate ends in so many days.
+fn warnings_of(health_keys: &str, upstream_keys: &str, days: i64) -> Vec<String> {
+    let services = format!(
+        "name: www\ndomains: [www.acecinema.fr]\nhealth: {{path: /health, {health_keys}}}\n\
+         upstream: {{protocol: https, {upstream_keys}}}\n"
+    );
+    let backends = "{service: www, name: www-dijon-1, site: dijon, addr: 127.1.0.4, port: 8443}\n---\n\
+                    {service: www, name: www-thory-1, site: thory, addr: 127.2.0.4, port: 8443}\n";
+    let desired = desired(Texts { services: &services, backends, ..TEXTS });
+    let mut health = health(Verdict::Up, 90, Outcome::Pass);
+    // An hour more than whole days, as it is told in whole days.
+    health.told.certificate_ends = Some(ago(-(days * 86_400 + 3_600)));
+    let backends = [("www-dijon-1".parse().expect("a name"), health)].into();
+    let observed = Observed { backends, ..Observed::new() };
+    let plan = plan(&desired, &observed, None);
+    let info =
+        RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
+    let status = view(&Inputs {
+        now: NOW,
+        served: Some((&info, &desired)),
+        fetched_at: None,
+        source_faults: [None, None],
+        observed: &observed,
+        layers: &Layers::default(),
+        overrides: &Overrides::new(),
+        plan: Some(&plan),
+        edges: &BTreeMap::new(),
+    });
+    let backend = status.services[0].backends.iter().find(|it| it.name == "www-dijon-1").expect("it is declared");
+    let text = text(&status, Paint::Plain);
+    let line = text.lines().find(|line| line.contains("www-dijon-1")).expect("it is shown");
+    assert!(backend.warnings.iter().all(|warning| line.contains(warning.as_str())), "{line}");
+    assert!(backend.in_rotation && backend.certificate_ends.is_some());
+    backend.warnings.clone()
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_warned_of() {
+    for (health_keys, upstream_keys, days, expected) in [
+        ("", "", 14, None),
+        ("", "", 13, Some("its certificate ends in 13 days")),
+        ("", "", 1, Some("its certificate ends in 1 day")),
+        ("", "", -3, Some("its certificate ended 2 days ago")),
+        ("tls: {min_days: 30}", "", 29, Some("its certificate ends in 29 days")),
+        ("tls: {min_days: 0}", "", 1, None),
+        ("", "verify: false", 1, None),
+        ("tls: {min_days: 7}", "verify: false", 6, Some("its certificate ends in 6 days")),
+    ] {
+        let expected: Vec<String> = expected.map(str::to_owned).into_iter().collect();
+        assert_eq!(warnings_of(health_keys, upstream_keys, days), expected, "{health_keys} {upstream_keys} {days}");
     }
 }

@@ -6,7 +6,10 @@ use std::time::Duration;
 use super::handler::go_duration;
 use super::json::{Active, Passive};
 use super::relay;
-use crate::core::inventory::{Backend, Edge, Probe, ProbeKind, Relay, Service, StatusRange, UpstreamProtocol};
+use crate::core::inventory::{
+    Backend, BodyExpectation, Edge, HttpProbe, Probe, ProbeKind, ProbeMethod, Relay, Service, StatusRange,
+    UpstreamProtocol,
+};
 use crate::core::routing::Effective;
 
 /// How long Caddy leaves out an upstream after one failure, by itself: no longer than the probes need to find that it is
@@ -106,21 +109,43 @@ fn common_probe<'e>(backends: &[&'e Arc<Backend>]) -> Option<&'e Probe> {
 /// Caddy's own check of the backends.
 ///
 /// None where Caddy cannot ask the same question as the probe, since a check that judges differently would take out what
-/// the probe finds good: a TCP probe, different paths in one service, or statuses that Caddy cannot say.
+/// the probe finds good: a TCP probe, different paths in one service, or statuses that Caddy cannot say. A body
+/// that Caddy cannot judge is left to the probe: a check that asks less takes out nothing that is good. An answer that is too
+/// slow is none to Caddy.
 fn direct<'e>(service: &'e Service, backends: &[&'e Arc<Backend>]) -> Option<Active<'e>> {
-    let Probe { kind, interval, timeout, rise, fall } = common_probe(backends)?;
-    let ProbeKind::Http { path, host, tls: _, expect } = kind else { return None };
-    let host = host.as_ref().or_else(|| service.domains.iter().find(|host| !host.is_wildcard()));
+    let probe = common_probe(backends)?;
+    let Probe { kind, interval, rise, fall, .. } = probe;
+    let ProbeKind::Http(question) = kind else { return None };
+    let HttpProbe { method, path, host: _, headers: _, tls: _, status, body } = question;
+    let expect_body = body.as_ref().and_then(expected_body);
     Some(Active {
-        expect_status: Some(expected_status(expect)?).filter(|status| *status != 0),
+        max_size: expect_body.as_ref().map(|_| BodyExpectation::READ_MAX),
+        expect_body,
+        expect_status: Some(expected_status(status)?).filter(|status| *status != 0),
         fails: *fall,
-        headers: host.map(|host| ("Host", [host.to_string()])).into_iter().collect(),
+        headers: headers(service, question).collect(),
         interval: go_duration(*interval),
+        method: not_get(*method),
         passes: *rise,
-        timeout: go_duration(*timeout),
+        timeout: go_duration(probe.patience()),
         upstream: None,
         uri: path.as_str(),
     })
+}
+
+/// The headers of a check: those of the probe, with the name that it asks for.
+fn headers<'e>(service: &'e Service, question: &'e HttpProbe) -> impl Iterator<Item = (&'e str, [String; 1])> {
+    let host = question.host.as_ref().or_else(|| service.domains.iter().find(|host| !host.is_wildcard()));
+    let declared = question.headers.iter().map(|(name, value)| (name.as_str(), [value.clone()]));
+    declared.chain(host.map(|host| ("Host", [host.to_string()])))
+}
+
+/// Caddy's default is left out, as it was before there was another.
+const fn not_get(method: ProbeMethod) -> Option<&'static str> {
+    match method {
+        ProbeMethod::Get => None,
+        ProbeMethod::Head | ProbeMethod::Options => Some(method.as_str()),
+    }
 }
 
 /// The check by way of the relay. One answer decides: bascule has counted rise and fall already.
@@ -131,34 +156,38 @@ fn through_relay<'e>(
     interval: Duration,
     backends: &[&'e Arc<Backend>],
 ) -> Active<'e> {
-    let mut headers = BTreeMap::from([
+    let mut asked = BTreeMap::from([
         (relay::EDGE, [edge.name.to_string()]),
         (relay::SERVICE, [service.name.to_string()]),
         (relay::UPSTREAM, ["{http.reverse_proxy.active.target_upstream}".to_owned()]),
     ]);
     let probe = common_probe(backends);
     let question = probe.and_then(|probe| match &probe.kind {
-        ProbeKind::Http { path, host, tls: _, expect } => Some((path, host, expected_status(expect)?, expect)),
+        ProbeKind::Http(question) => Some((question, expected_status(&question.status)?)),
         ProbeKind::Tcp => None,
     });
-    let timeout = relay::DEADLINE + probe.map_or(Duration::ZERO, |probe| probe.timeout);
-    let (mut expect_status, mut uri) = (None, "/");
-    if let Some((path, host, status, expect)) = question {
-        uri = path.as_str();
+    let timeout = relay::DEADLINE + probe.map_or(Duration::ZERO, Probe::patience);
+    let (mut expect_status, mut method, mut uri) = (None, None, "/");
+    if let Some((question, status)) = question {
+        uri = question.path.as_str();
+        method = not_get(question.method);
         expect_status = Some(status).filter(|status| *status != 0);
-        if let Some(pass) = expect.first().map(|range| range.first()).filter(|pass| *pass != 200) {
-            headers.insert(relay::PASS, [pass.to_string()]);
+        if let Some(pass) = question.status.first().map(|range| range.first()).filter(|pass| *pass != 200) {
+            asked.insert(relay::PASS, [pass.to_string()]);
         }
-        let host = host.as_ref().or_else(|| service.domains.iter().find(|host| !host.is_wildcard()));
-        headers.extend(host.map(|host| ("Host", [host.to_string()])));
+        asked.extend(headers(service, question));
     } else {
-        headers.insert(relay::DIRECT, [relay::NOWHERE.to_owned()]);
+        asked.insert(relay::DIRECT, [relay::NOWHERE.to_owned()]);
     }
     Active {
+        // The relay's own answers have no body, and one check takes both those and the backend's.
+        expect_body: None,
+        max_size: None,
         expect_status,
         fails: RELAY_FAILS,
-        headers,
+        headers: asked,
         interval: go_duration(interval),
+        method,
         passes: 1,
         timeout: go_duration(timeout),
         upstream: Some(relay.listen.caddy_address()),
@@ -174,5 +203,60 @@ fn expected_status(expect: &[StatusRange]) -> Option<u16> {
         (first, last) if first == last => Some(first),
         (first, last) if first % 100 == 0 && last == first + 99 => Some(first / 100),
         _ => None,
+    }
+}
+
+/// The body as Caddy says it: a regular expression of Go. None where that might mean something else there than here.
+fn expected_body(body: &BodyExpectation) -> Option<String> {
+    match body {
+        BodyExpectation::Contains(text) => is_plain(text).then(|| regex::escape(text)),
+        BodyExpectation::Matches(pattern) => is_the_same_in_go(pattern.as_str()).then(|| pattern.as_str().to_owned()),
+        BodyExpectation::Json { .. } => None,
+    }
+}
+
+/// Printable ASCII without the braces of Caddy's placeholders.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'{' && byte != b'}')
+}
+
+/// True for expressions of the part that both languages share: characters, `.`, groups, alternatives, anchors and single
+/// repetitions. Classes and escapes differ (`\d` is Unicode here and ASCII there, `[a&&b]` only works here), and so do flags
+/// and stacked repetitions, which Go refuses together with the whole configuration.
+fn is_the_same_in_go(pattern: &str) -> bool {
+    let is_repetition = |byte: u8| matches!(byte, b'*' | b'+' | b'?');
+    let mut run = 0;
+    let is_stacked = pattern.bytes().any(|byte| {
+        run = if is_repetition(byte) { run + 1 } else { 0 };
+        run > 1
+    });
+    is_plain(pattern) && !pattern.contains(['\\', '[', ']']) && !pattern.contains("(?") && !is_stacked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::inventory::BodyPattern;
+
+    #[test]
+    fn only_what_means_the_same_is_asked_by_caddy() {
+        for (pattern, is_asked) in [
+            ("^(ok|ready).*$", true),
+            ("a+b?c*", true),
+            (r"\d+", false),
+            ("[a-z]", false),
+            ("a{2}", false),
+            ("(?i)ok", false),
+            ("a+?", false),
+            ("a**", false),
+            ("prêt", false),
+        ] {
+            let compiled = BodyPattern::compile(pattern).expect("an expression");
+            let asked = expected_body(&BodyExpectation::Matches(compiled));
+            assert_eq!(asked.as_deref(), is_asked.then_some(pattern), "{pattern}");
+        }
+        let contains = |text: &str| expected_body(&BodyExpectation::Contains(text.to_owned()));
+        assert_eq!(contains("v1.2 (ok)").as_deref(), Some(r"v1\.2 \(ok\)"));
+        assert_eq!(contains(r#"{"status":"ok"}"#), None);
     }
 }

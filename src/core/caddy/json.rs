@@ -269,11 +269,17 @@ pub(super) struct HealthChecks<'e> {
 #[derive(Serialize)]
 pub(super) struct Active<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expect_body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expect_status: Option<u16>,
     pub(super) fails: u32,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) headers: BTreeMap<&'static str, [String; 1]>,
+    pub(super) headers: BTreeMap<&'e str, [String; 1]>,
     pub(super) interval: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) method: Option<&'static str>,
     pub(super) passes: u32,
     pub(super) timeout: String,
     #[serde(skip_serializing_if = "Option::is_none")]

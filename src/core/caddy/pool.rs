@@ -48,7 +48,11 @@ impl Pool {
             Role::Out(Exclusion::HeldBack | Exclusion::TierTooSmall) => self.waiting == Waiting::Listed,
             Role::LastResort
             | Role::Out(
-                Exclusion::Down | Exclusion::Recovering | Exclusion::Flapping { .. } | Exclusion::Overridden(_),
+                Exclusion::Down
+                | Exclusion::Recovering
+                | Exclusion::Flapping { .. }
+                | Exclusion::Reported
+                | Exclusion::Overridden(_),
             ) => self.kept.contains(&member.backend.name),
             Role::Out(Exclusion::Drain | Exclusion::Disabled | Exclusion::WeightZero | Exclusion::Maintenance) => false,
         }
@@ -77,7 +81,7 @@ impl Pool {
         let is_single = matches!(effective.service.routing.policy, Policy::Single { .. });
         let belongs = |member: &&Member| match member.role {
             Role::InRotation | Role::LastResort => true,
-            Role::Out(Exclusion::Overridden(_)) => self.kept.contains(&member.backend.name),
+            Role::Out(Exclusion::Overridden(_) | Exclusion::Reported) => self.kept.contains(&member.backend.name),
             Role::Standby => !is_single,
             Role::Out(why) => !is_single && !why.is_declared(),
         };

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Availability, Flap, Outcome, Verdict};
+use super::{Availability, Flap, Outcome, Told, Verdict};
 use crate::core::model::{BackendName, Digest, Generation, Revision, Timestamp};
 
 /// What probes say of all backends at one generation. A backend that is not in it is unknown.
@@ -52,6 +52,9 @@ pub struct BackendHealth {
     pub availability: Availability,
     /// How often it went down lately.
     pub flap: Flap,
+    /// What its answers told last. Not kept over a restart: the first probe tells it again.
+    #[serde(skip)]
+    pub told: Told,
 }
 
 /// The newest sample of a backend.

@@ -103,7 +103,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::core::health::{Failure, Vantage};
+    use crate::core::health::{Failure, Told, Vantage};
 
     struct Sites(Reach);
 
@@ -128,6 +128,7 @@ mod tests {
                 at: at(second),
                 latency: Duration::ZERO,
                 outcome,
+                told: Told::default(),
             };
             self.0.take(&site.parse().expect("a name"), &sample)
         }

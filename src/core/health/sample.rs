@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Told;
 use crate::core::model::{BackendName, Timestamp};
 
 /// One result of one probe.
@@ -18,6 +19,8 @@ pub struct Sample {
     pub latency: Duration,
     /// What came of it.
     pub outcome: Outcome,
+    /// What else the answer told.
+    pub told: Told,
 }
 
 /// From where a backend was probed.
@@ -65,6 +68,15 @@ pub enum Failure {
     Tls(String),
     /// An answer with a status that does not pass.
     Status(u16),
+    /// An answer with a body that does not pass; why not, with the beginning of it.
+    Body(String),
+    /// An answer that passes, and took longer than it may.
+    Slow {
+        /// What it took, in milliseconds.
+        took_ms: u64,
+        /// What it may take.
+        limit_ms: u64,
+    },
     /// An answer that is not HTTP, or that broke off.
     Protocol(String),
     /// The probe could not be made at all: a fault on the prober's side, such as no free socket.
@@ -76,7 +88,13 @@ impl Failure {
     pub const fn is_out_of_reach(&self) -> bool {
         match self {
             Self::Timeout | Self::Connect(_) => true,
-            Self::Refused(_) | Self::Tls(_) | Self::Status(_) | Self::Protocol(_) | Self::Prober(_) => false,
+            Self::Refused(_)
+            | Self::Tls(_)
+            | Self::Status(_)
+            | Self::Body(_)
+            | Self::Slow { .. }
+            | Self::Protocol(_)
+            | Self::Prober(_) => false,
         }
     }
 }
@@ -88,6 +106,8 @@ impl fmt::Display for Failure {
             Self::Connect(detail) | Self::Refused(detail) => write!(f, "cannot connect: {detail}"),
             Self::Tls(detail) => write!(f, "TLS failed: {detail}"),
             Self::Status(status) => write!(f, "answered {status}"),
+            Self::Body(detail) => write!(f, "wrong body: {detail}"),
+            Self::Slow { took_ms, limit_ms } => write!(f, "too slow: {took_ms} ms, and may take {limit_ms} ms"),
             Self::Protocol(detail) => write!(f, "bad answer: {detail}"),
             Self::Prober(detail) => write!(f, "not probed: {detail}"),
         }

@@ -112,6 +112,15 @@ pub fn step(health: &mut BackendHealth, sample: &Sample, thresholds: Thresholds)
     turn(health, &sample.backend, sample.at, to, reason)
 }
 
+/// Takes note of a failure that does not count: no verdict changes, and none becomes older.
+pub fn excuse(health: &mut BackendHealth, sample: &Sample) {
+    let is_newer = health.last.as_ref().is_none_or(|last| sample.at >= last.at);
+    if sample.outcome.tells_of_backend() && is_newer {
+        health.last = Some(LastSample { at: sample.at, latency: sample.latency, outcome: sample.outcome.clone() });
+        (health.passes, health.fails) = (0, 0);
+    }
+}
+
 /// Takes a backend down whose failures were held until something else was reached.
 pub fn confirm(
     health: &mut BackendHealth,
@@ -191,7 +200,7 @@ fn turn(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::health::{Failure, Vantage};
+    use crate::core::health::{Failure, Told, Vantage};
 
     const THRESHOLDS: Thresholds = Thresholds { rise: 2, fall: 3, stale_after: Duration::from_secs(30) };
 
@@ -202,6 +211,7 @@ mod tests {
             at: Timestamp::from_unix_millis(second * 1000),
             latency: Duration::from_millis(3),
             outcome: if pass { Outcome::Pass } else { Outcome::Fail(Failure::Status(503)) },
+            told: Told::default(),
         }
     }
 

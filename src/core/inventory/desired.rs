@@ -5,17 +5,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod body;
+mod probe;
 mod routing;
 mod tunnel;
 
 use ipnet::IpNet;
 
+pub use self::body::{BodyExpectation, BodyPattern};
+pub use self::probe::{HttpProbe, Probe, ProbeKind, ProbeMethod};
 pub use self::routing::{Failback, Page, Policy, Routing, Tier, WhenAllDown};
 pub use self::tunnel::{Tunnel, WireguardPeer};
-use super::doc::StatusRange;
 use crate::core::model::{
-    AdminAddress, BackendName, DialAddress, Digest, EdgeName, Email, Hostname, Listener, PathPrefix, Port, RequestPath,
-    Revision, ServiceName, SiteName, Tag,
+    AdminAddress, BackendName, DialAddress, Digest, EdgeName, Email, Hostname, Listener, PathPrefix, Port, Revision,
+    ServiceName, SiteName, Tag,
 };
 
 /// Everything an inventory declares at one revision. Every name that is referred to exists.
@@ -111,14 +114,7 @@ impl Backend {
     /// Identity of what is probed: the address, and what is asked there. How often it is asked, and how many answers it
     /// takes to believe them, are no part of it. The text that is hashed may change with a version: then all is probed anew.
     pub fn probe_target(&self) -> Digest {
-        let upstream = self.upstream();
-        let text = match &self.probe.kind {
-            ProbeKind::Tcp => format!("tcp {upstream}"),
-            ProbeKind::Http { path, host, tls, expect } => {
-                format!("http {upstream} {path} {host:?} {tls:?} {expect:?}")
-            }
-        };
-        Digest::of(text.as_bytes())
+        Digest::of(self.probe.kind.identity(self.upstream()).as_bytes())
     }
 }
 
@@ -138,39 +134,6 @@ pub enum BackendState {
 pub enum Origin {
     /// Somebody committed it.
     Declared,
-}
-
-/// How a backend is probed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
-    /// What is tried.
-    pub kind: ProbeKind,
-    /// Time between two probes.
-    pub interval: Duration,
-    /// Time that a whole probe may take; at most `interval`.
-    pub timeout: Duration,
-    /// Passes in a row that bring the backend up; at least 1.
-    pub rise: u32,
-    /// Failures in a row that take it down; at least 1.
-    pub fall: u32,
-}
-
-/// What a probe tries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProbeKind {
-    /// A GET request over the service's upstream protocol.
-    Http {
-        /// Path and query.
-        path: RequestPath,
-        /// Value of the `Host` header (and the TLS server name): the service's first domain without a wildcard.
-        host: Option<Hostname>,
-        /// TLS settings, where the upstream speaks HTTPS.
-        tls: Option<UpstreamTls>,
-        /// Statuses that pass; at least one range.
-        expect: Vec<StatusRange>,
-    },
-    /// A TCP connection.
-    Tcp,
 }
 
 /// How edges speak with the backends of a service.

@@ -3,15 +3,14 @@
 
 mod backend;
 mod edge;
+mod health;
 mod routing;
 mod service;
 mod site;
 
 pub use self::backend::{BackendDoc, StateDoc};
 pub use self::edge::{EdgeDoc, RelayDoc, TlsDoc, TlsModeDoc};
+pub use self::health::{BodyDoc, ExpectDoc, HealthDoc, HealthTypeDoc, MethodDoc, ProbeTlsDoc, StatusRange};
 pub use self::routing::{FailbackDoc, PageDoc, PolicyDoc, RoutingDoc, Sticky, WhenAllDownDoc};
-pub use self::service::{
-    ConnectionsDoc, ExpectDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StatusRange, TimeoutsDoc, UpstreamDoc,
-    UpstreamProtocolDoc,
-};
+pub use self::service::{ConnectionsDoc, ServiceDoc, TimeoutsDoc, UpstreamDoc, UpstreamProtocolDoc};
 pub use self::site::{SiteDoc, TunnelDoc, WireguardDoc};

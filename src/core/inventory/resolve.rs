@@ -1,30 +1,24 @@
+mod probe;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use self::probe::probe_of;
 use super::desired::{
-    Backend, BackendState, Connections, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay,
+    Backend, BackendState, Connections, Desired, Edge, Failback, HttpProbe, Origin, Page, Policy, ProbeKind, Relay,
     Routing, Service, Site, Tier, Timeouts, Tls, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown, WireguardPeer,
 };
 use super::doc::{
-    BackendDoc, ConnectionsDoc, EdgeDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc, RelayDoc,
-    RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, TlsDoc, TlsModeDoc, TunnelDoc, UpstreamDoc,
-    UpstreamProtocolDoc, WhenAllDownDoc, WireguardDoc,
+    BackendDoc, ConnectionsDoc, EdgeDoc, FailbackDoc, PageDoc, PolicyDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc,
+    StateDoc, TlsDoc, TlsModeDoc, TunnelDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc, WireguardDoc,
 };
 use super::documents::Documents;
 use super::probe_target::ProbeTarget;
-use crate::core::model::{
-    AdminAddress, DialAddress, Hostname, Listener, PathPrefix, RequestPath, Revision, ServiceName, TimeSpan,
-};
+use crate::core::model::{AdminAddress, DialAddress, Hostname, Listener, PathPrefix, Revision, ServiceName, TimeSpan};
 
-/// Time between two probes where the service names none.
-pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
-/// Longest probe where the service names no limit; never longer than the interval.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
-const DEFAULT_RISE: u32 = 2;
-const DEFAULT_FALL: u32 = 3;
 /// A few round trips between most sites. A lost SYN is sent again after a second only, so a little more would gain nothing.
 const DEFAULT_DIAL: Duration = Duration::from_millis(300);
 /// As nginx waits (`proxy_read_timeout`). Without a limit, a request that was sent to a machine just before it vanished
@@ -155,27 +149,6 @@ fn upstream_of(doc: Option<UpstreamDoc>, host: Option<&Hostname>) -> UpstreamPro
     }
 }
 
-fn probe_of(health: Option<HealthDoc>, host: Option<Hostname>, upstream: &UpstreamProtocol) -> Probe {
-    let health = health.unwrap_or(HealthDoc { kind: HealthTypeDoc::Tcp, ..HealthDoc::default() });
-    let HealthDoc { kind, path, interval, timeout, rise, fall, expect } = health;
-    let tls = match upstream {
-        UpstreamProtocol::Http => None,
-        UpstreamProtocol::Https(tls) => Some(tls.clone()),
-    };
-    let kind = match kind {
-        HealthTypeDoc::Tcp => ProbeKind::Tcp,
-        HealthTypeDoc::Http => ProbeKind::Http {
-            path: path.unwrap_or_else(RequestPath::root),
-            host,
-            tls,
-            expect: expect.map_or_else(|| vec![StatusRange::SUCCESS], |expect| expect.status),
-        },
-    };
-    let interval = interval.map_or(DEFAULT_INTERVAL, TimeSpan::get);
-    let timeout = timeout.map_or(DEFAULT_TIMEOUT.min(interval), TimeSpan::get);
-    Probe { kind, interval, timeout, rise: rise.unwrap_or(DEFAULT_RISE), fall: fall.unwrap_or(DEFAULT_FALL) }
-}
-
 fn backend_of(doc: BackendDoc, service_decl: &Service) -> Backend {
     let BackendDoc { name, service, site, addr, port, health, weight, tags, state } = doc;
     let mut probe = service_decl.probe.clone();
@@ -184,7 +157,7 @@ fn backend_of(doc: BackendDoc, service_decl: &Service) -> Backend {
         UpstreamProtocol::Https(_) => "https",
     };
     let own = health.and_then(|text| ProbeTarget { protocol, addr, port: port.get() }.path(&text).ok());
-    if let (ProbeKind::Http { path, .. }, Some(own)) = (&mut probe.kind, own) {
+    if let (ProbeKind::Http(HttpProbe { path, .. }), Some(own)) = (&mut probe.kind, own) {
         *path = own;
     }
     let state = match state {

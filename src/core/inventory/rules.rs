@@ -5,6 +5,7 @@ mod domains;
 mod edges;
 mod health;
 mod names;
+mod question;
 mod references;
 mod routing;
 mod traffic;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::policy::{self, Candidate};
-use super::{Action, Choice, Exclusion, Inputs, Member, Role, damping};
+use super::{Action, Choice, Exclusion, Inputs, Member, Role, damping, report};
 use crate::core::health::Verdict;
 use crate::core::inventory::{Backend, BackendState, Service, WhenAllDown};
 use crate::core::model::{BackendName, ServiceName, Timestamp};
@@ -106,6 +106,7 @@ impl EffectiveService {
         let mut members: Vec<Member> = backends.iter().map(|backend| judge(inputs, service, backend)).collect();
         members.sort_by(|a, b| order(a).cmp(&order(b)));
 
+        report::heed(inputs, &mut members);
         let mut candidates: Vec<Candidate> = members
             .iter()
             .enumerate()

@@ -85,6 +85,8 @@ pub enum Exclusion {
     HeldBack,
     /// Its tier has fewer backends than it needs to serve.
     TierTooSmall,
+    /// It asks for no new request by itself, and another one is up.
+    Reported,
     /// Declared `state: drain`.
     Drain,
     /// Declared `state: disabled`.
@@ -107,6 +109,7 @@ impl Exclusion {
             | Self::Flapping { .. }
             | Self::HeldBack
             | Self::TierTooSmall
+            | Self::Reported
             | Self::Overridden(_) => false,
         }
     }
@@ -120,6 +123,7 @@ impl fmt::Display for Exclusion {
             Self::Flapping { until } => write!(f, "flapping, held until {}", until.time_of_day()),
             Self::HeldBack => f.write_str("held back until failback"),
             Self::TierTooSmall => f.write_str("too few up in its tier"),
+            Self::Reported => f.write_str("draining by its own report"),
             Self::Drain => f.write_str("draining"),
             Self::Disabled => f.write_str("disabled"),
             Self::WeightZero => f.write_str("weight is 0"),

@@ -118,6 +118,12 @@ pub struct BackendDto {
     pub last: Option<LastSampleDto>,
     /// Share of passed probes in the last 24 hours, from 0 to 1.
     pub availability: Option<f64>,
+    /// When its certificate ends; none where it has presented none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_ends: Option<Timestamp>,
+    /// What somebody should look at though it takes nothing out, such as a certificate that ends soon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A sample.

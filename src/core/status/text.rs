@@ -170,6 +170,9 @@ fn write_backend(out: &mut String, backend: &BackendDto, now: Timestamp, paint: 
     if let Some(reason) = &backend.reason {
         write!(out, "  ({reason})")?;
     }
+    for warning in &backend.warnings {
+        write!(out, "  {}", paint.doubtful(warning))?;
+    }
     writeln!(out)
 }
 

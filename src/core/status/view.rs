@@ -7,7 +7,7 @@ use super::{
 };
 use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome};
 use crate::core::inventory::{BackendState, Desired, Edge};
-use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp};
+use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp, counted};
 use crate::core::routing::{EffectiveService, Member, Override, Overrides, Plan};
 
 /// Everything a view is made of.
@@ -198,8 +198,31 @@ fn backend_dto(member: &Member, observed: &Observed, now: Timestamp) -> BackendD
             failure: failure(&last.outcome),
         }),
         availability: health.availability.share(),
+        certificate_ends: health.told.certificate_ends,
+        warnings: warnings(member, health, now),
     }
 }
+
+fn warnings(member: &Member, health: &BackendHealth, now: Timestamp) -> Vec<String> {
+    let probe = &member.backend.probe;
+    let mut warnings = Vec::new();
+    if let (Some(days), Some(ends)) = (probe.certificate_days, health.told.certificate_ends) {
+        let left_ms = ends.unix_millis() - now.unix_millis();
+        let left = counted(left_ms.unsigned_abs() / DAY_MS, "day");
+        if left_ms < 0 {
+            warnings.push(format!("its certificate ended {left} ago"));
+        } else if left_ms.unsigned_abs() < u64::from(days) * DAY_MS {
+            warnings.push(format!("its certificate ends in {left}"));
+        }
+    }
+    let drains = probe.report && health.told.report.is_some_and(|report| report.drains);
+    if drains && member.role.gets_traffic() {
+        warnings.push("it reports to drain, and gets traffic since nothing else is up".to_owned());
+    }
+    warnings
+}
+
+const DAY_MS: u64 = 86_400_000;
 
 fn edge_dto(edge: &Edge, report: Option<&EdgeReport>, now: Timestamp) -> EdgeDto {
     let report = report.cloned().unwrap_or_default();

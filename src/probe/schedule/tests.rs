@@ -1,6 +1,9 @@
 use std::collections::HashMap;
 
+use std::ops::Range;
+
 use super::*;
+use crate::core::health::Failure;
 use crate::core::inventory::{Probe, ProbeKind};
 
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -16,7 +19,8 @@ fn name(number: usize) -> BackendName {
 }
 
 fn target(port: u16) -> ProbeTarget {
-    let probe = Probe { kind: ProbeKind::Tcp, interval: INTERVAL, timeout: Duration::from_secs(1), rise: 2, fall: 3 };
+    // No pace but one, where a test does not say otherwise.
+    let probe = Probe { interval: INTERVAL, fast_interval: INTERVAL, ..Probe::new(ProbeKind::Tcp) };
     ProbeTarget { upstream: ([127, 0, 0, 1], port).into(), probe }
 }
 
@@ -28,7 +32,7 @@ impl Rig {
     fn new(concurrency: usize, idle_connections: usize) -> Self {
         let epoch = Instant::now();
         let concurrency = NonZeroUsize::new(concurrency).expect("not zero");
-        Self { schedule: Schedule::new(epoch, Bounds { concurrency, idle_connections }), epoch }
+        Self { schedule: Schedule::new(epoch, Bounds { concurrency, idle_connections, fast: 2 }), epoch }
     }
 
     fn at(&self, millis: u64) -> Instant {
@@ -47,7 +51,7 @@ impl Rig {
 
     fn finish(&mut self, ticket: Ticket, idle: Option<u32>, millis: u64) -> u64 {
         let now = self.at(millis);
-        self.schedule.finish(ticket, idle, now)
+        self.schedule.finish(ticket, &Outcome::Pass, idle, now)
     }
 
     /// Runs from one moment to another, a millisecond at a time, with probes that take no time. Returns who was asked when.
@@ -56,6 +60,25 @@ impl Rig {
         for millis in from..to {
             while let Some(start) = self.start(millis) {
                 self.finish(start.ticket, None, millis);
+                asked.push((millis, start.backend));
+            }
+        }
+        asked
+    }
+
+    /// The same, and each backend's answers are what is said of it: true passes.
+    fn run_with(
+        &mut self,
+        times: Range<u64>,
+        mut answer: impl FnMut(&BackendName, u64) -> bool,
+    ) -> Vec<(u64, BackendName)> {
+        let mut asked = Vec::new();
+        for millis in times {
+            while let Some(start) = self.start(millis) {
+                let is_pass = answer(&start.backend, millis);
+                let outcome = if is_pass { Outcome::Pass } else { Outcome::Fail(Failure::Timeout) };
+                let now = self.at(millis);
+                self.schedule.finish(start.ticket, &outcome, None, now);
                 asked.push((millis, start.backend));
             }
         }
@@ -162,7 +185,8 @@ fn another_interval_is_followed_without_losing_the_connection() {
     let first = rig.start(0).expect("new");
     rig.finish(first.ticket, Some(42), 0);
     let mut faster = set([0]);
-    faster.get_mut(&name(0)).expect("there").probe.interval = Duration::from_millis(500);
+    let probe = &mut faster.get_mut(&name(0)).expect("there").probe;
+    (probe.interval, probe.fast_interval) = (Duration::from_millis(500), Duration::from_millis(500));
     assert_eq!(rig.update(100, &faster), []);
     let start = (100..=601).find_map(|millis| rig.start(millis)).expect("due within the new interval");
     assert_eq!((start.idle, start.target.probe.interval), (Some(42), Duration::from_millis(500)));
@@ -238,4 +262,62 @@ fn many_new_backends_do_not_hold_up_the_others() {
     let started = rig.names_started(15_000);
     let old = (0..100).map(name).filter(|name| started.contains(name)).count();
     assert_eq!((started.len(), old), (4, 2), "half of the slots are for those that wait for their turn");
+}
+
+fn fast_set(numbers: Range<usize>) -> ProbeSet {
+    let mut set = set(numbers);
+    for target in set.values_mut() {
+        target.probe.fast_interval = Duration::from_secs(1);
+    }
+    set
+}
+
+fn gaps(times: &[u64]) -> Vec<u64> {
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn a_backend_in_doubt_is_asked_sooner() {
+    let mut rig = Rig::new(8, 0);
+    rig.update(0, &fast_set(0..1));
+    // It comes up, fails from 20 s to 40 s, and comes up again.
+    let asked = rig.run_with(0..60_000, |_, millis| !(20_000..40_000).contains(&millis));
+    let times = times_of(&asked, &name(0));
+    let between = |from, to| times.iter().copied().filter(|at| (from..to).contains(at)).collect::<Vec<u64>>();
+    let first = gaps(&between(0, 20_000));
+    assert!((500..=1_500).contains(&first[0]), "unknown, so the second pass comes soon: {first:?}");
+    assert!(first[1..].iter().all(|gap| *gap >= 2_500), "up, so at leisure: {first:?}");
+    let failing = gaps(&between(20_000, 40_000));
+    assert!(failing[..2].iter().all(|gap| (500..=1_500).contains(gap)), "{failing:?}");
+    assert!(failing[2..].iter().all(|gap| *gap >= 2_500), "down, so at leisure: {failing:?}");
+    let back = gaps(&between(40_000, 60_000));
+    assert!((500..=1_500).contains(&back[0]) && back[1..].iter().all(|gap| *gap >= 2_500), "{back:?}");
+}
+
+#[test]
+fn only_so_many_are_asked_sooner_at_a_time() {
+    let mut rig = Rig::new(8, 0);
+    rig.update(0, &fast_set(0..10));
+    // They pass and fail in turn, so that nothing is ever believed of them.
+    let mut turns = BTreeMap::new();
+    let asked = rig.run_with(0..100_000, |backend, _| {
+        let is_pass = turns.entry(backend.clone()).or_insert(true);
+        *is_pass = !*is_pass;
+        *is_pass
+    });
+    assert!((300..=400).contains(&asked.len()), "eight each 5 s and two each second: {}", asked.len());
+    assert_eq!(rig.schedule.fast_count, 2);
+    rig.update(100_000, &fast_set(5..10));
+    rig.update(100_000, &fast_set(0..0));
+    assert_eq!(rig.schedule.fast_count, 0, "what is gone is not counted");
+}
+
+#[test]
+fn a_probe_that_outlasts_the_fast_interval_skips_nothing() {
+    let mut rig = Rig::new(8, 0);
+    rig.update(0, &fast_set(0..1));
+    let start = rig.start(0).expect("new");
+    let now = rig.at(3_000);
+    assert_eq!(rig.schedule.finish(start.ticket, &Outcome::Fail(Failure::Timeout), None, now), 0);
+    assert!(rig.start(3_000).is_some(), "asked again at once");
 }

@@ -2,12 +2,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
-use bascule::core::health::{Failure, Outcome};
+use bascule::core::health::{Failure, Outcome, Report};
+use bascule::core::inventory::{HttpProbe, Probe, ProbeKind, ProbeMethod};
 use bascule::core::model::Timestamp;
-use bascule::probe::ProberSettings;
+use bascule::probe::{ProbeTarget, ProberSettings};
 use tokio::net::TcpListener;
 
-use super::rig::{DEADLINE, OK, Rig, every, http, http_with, outcome_of, set, target, timing_out};
+use super::rig::{DEADLINE, OK, Rig, every, http, http_with, outcome_of, question, set, target, timing_out};
 use super::server::{Act, Refusing, Server};
 
 /// Asks a server that does this with every request.
@@ -56,6 +57,69 @@ async fn the_request_is_as_declared() {
     assert_eq!(outcome_of(target(server.address, http())).await, Outcome::Pass);
     let request = server.seen().requests.remove(0);
     assert!(request.contains(&format!("host: {}\r\n", server.address)), "{request}");
+}
+
+#[tokio::test]
+async fn method_and_headers_are_as_declared() {
+    for (method, name) in [(ProbeMethod::Get, "GET"), (ProbeMethod::Head, "HEAD"), (ProbeMethod::Options, "OPTIONS")] {
+        // The answer to HEAD has the length of a body and none of it: whoever waited for it would time out.
+        let body = if method == ProbeMethod::Head { "" } else { "ok\n" };
+        let server = Server::answering(format!("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{body}")).await;
+        let headers = [("X-Probe", "a b"), ("accept", "text/plain")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let kind = ProbeKind::Http(HttpProbe { method, headers, ..question() });
+        let mut rig = Rig::start(set([("api-1", target(server.address, kind))]));
+        assert!(rig.take(3).await.iter().all(|sample| sample.outcome.is_pass()), "{name}");
+        let seen = server.seen();
+        assert_eq!(seen.connections, 1, "{name}");
+        let request = seen.requests.first().expect("a request");
+        assert!(request.starts_with(&format!("{name} /health?full=1 HTTP/1.1\r\n")), "{request}");
+        assert!(request.contains("x-probe: a b\r\n") && request.contains("accept: text/plain\r\n"), "{request}");
+        assert!(!request.contains("*/*"), "what is declared stands in the place of the default: {request}");
+    }
+}
+
+#[tokio::test]
+async fn too_slow_is_a_failure_of_its_own() {
+    let limited = |address, limit| {
+        let target = target(address, http());
+        ProbeTarget { probe: Probe { latency: Some(limit), ..target.probe }, ..target }
+    };
+    // 45 bytes, 10 ms apart.
+    let server = Server::start(|_| vec![Act::Drip(OK.as_bytes().to_vec())]).await;
+    let limit = Duration::from_millis(300);
+    let mut rig = Rig::start(set([("api-1", limited(server.address, limit))]));
+    let samples = rig.take(2).await;
+    for sample in &samples {
+        let Outcome::Fail(Failure::Slow { took_ms, limit_ms }) = sample.outcome else { panic!("{sample:?}") };
+        assert!(limit_ms == 300 && took_ms > 300 && sample.latency > limit, "{sample:?}");
+    }
+    assert_eq!(server.seen().connections, 1, "the connection is good");
+    assert_eq!(outcome_of(limited(server.address, DEADLINE)).await, Outcome::Pass);
+    // What does not pass anyway is told as what it is.
+    let wrong = Server::start(|_| vec![Act::Drip(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n".to_vec())]).await;
+    assert_eq!(outcome_of(limited(wrong.address, Duration::from_millis(1))).await, Outcome::Fail(Failure::Status(503)));
+}
+
+#[tokio::test]
+async fn a_report_is_heard_where_it_is_asked_for() {
+    let drains = Report { drains: true };
+    for (report, status, header, expected) in [
+        (true, 200, "bascule-report: drain\r\n", Some(drains)),
+        (true, 503, "Bascule-Report: later, DRAIN\r\n", Some(drains)),
+        (true, 200, "", Some(Report::default())),
+        (false, 200, "bascule-report: drain\r\n", None),
+    ] {
+        let server = Server::answering(format!("HTTP/1.1 {status} It\r\n{header}content-length: 0\r\n\r\n")).await;
+        let target = target(server.address, http());
+        let target = ProbeTarget { probe: Probe { report, ..target.probe }, ..target };
+        let sample = Rig::start(set([("api-1", target)])).sample().await;
+        assert_eq!(sample.told.report, expected, "{report} {status} {header}");
+    }
+    let silent = Refusing::new();
+    let target = target(silent.address, http());
+    let target = ProbeTarget { probe: Probe { report: true, ..target.probe }, ..target };
+    assert_eq!(Rig::start(set([("api-1", target)])).sample().await.told.report, None, "nobody said anything");
 }
 
 #[tokio::test]

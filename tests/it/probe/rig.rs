@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bascule::core::health::{Outcome, Sample};
-use bascule::core::inventory::{Probe, ProbeKind, StatusRange, UpstreamTls};
+use bascule::core::inventory::{HttpProbe, Probe, ProbeKind, StatusRange, UpstreamTls};
 use bascule::core::model::{BackendName, Hostname, Timestamp};
 use bascule::probe::{ProbeSet, ProbeTarget, Prober, ProberSettings, ProberSnapshot, ProberStats};
 use tokio::sync::{mpsc, watch};
@@ -31,12 +31,17 @@ pub(super) fn http() -> ProbeKind {
 }
 
 pub(super) fn http_with(host: Option<&str>, tls: Option<UpstreamTls>, expect: &[&str]) -> ProbeKind {
-    ProbeKind::Http {
-        path: "/health?full=1".parse().expect("a path"),
+    ProbeKind::Http(HttpProbe {
         host: host.map(hostname),
         tls,
-        expect: expect.iter().map(|range| range.parse::<StatusRange>().expect("a range")).collect(),
-    }
+        status: expect.iter().map(|range| range.parse::<StatusRange>().expect("a range")).collect(),
+        ..question()
+    })
+}
+
+/// What is asked where a test says nothing else.
+pub(super) fn question() -> HttpProbe {
+    HttpProbe::new("/health?full=1".parse().expect("a path"))
 }
 
 pub(super) fn hostname(text: &str) -> Hostname {
@@ -45,7 +50,8 @@ pub(super) fn hostname(text: &str) -> Hostname {
 
 /// Probes every 50 ms, and gives a probe more time than any test needs.
 pub(super) fn target(upstream: SocketAddr, kind: ProbeKind) -> ProbeTarget {
-    let probe = Probe { kind, interval: Duration::from_millis(50), timeout: DEADLINE, rise: 2, fall: 3 };
+    let interval = Duration::from_millis(50);
+    let probe = Probe { interval, fast_interval: interval, timeout: DEADLINE, ..Probe::new(kind) };
     ProbeTarget { upstream, probe }
 }
 
@@ -57,7 +63,7 @@ pub(super) fn timing_out(upstream: SocketAddr, kind: ProbeKind, timeout: Duratio
 
 /// The same with another interval.
 pub(super) fn every(interval: Duration, target: ProbeTarget) -> ProbeTarget {
-    ProbeTarget { probe: Probe { interval, ..target.probe }, ..target }
+    ProbeTarget { probe: Probe { interval, fast_interval: interval, ..target.probe }, ..target }
 }
 
 pub(super) fn set<const N: usize>(backends: [(&str, ProbeTarget); N]) -> ProbeSet {

@@ -1,5 +1,5 @@
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bascule::core::health::{Failure, Outcome};
 use bascule::core::inventory::UpstreamTls;
@@ -74,6 +74,21 @@ async fn tls_connections_are_used_again() {
     let mut rig = Rig::start(set([("api-1", target(server.address, kind))]));
     assert!(rig.take(10).await.iter().all(|sample| sample.outcome.is_pass()));
     assert_eq!(server.seen().connections, 1);
+}
+
+#[tokio::test]
+async fn the_end_of_a_certificate_is_told_with_each_handshake() {
+    let pair = pair("api.acecinema.fr", None);
+    let server = server(&pair).await;
+    let kind = http_with(Some("api.acecinema.fr"), Some(tls(None, false)), &["200"]);
+    let mut rig = Rig::start(set([("api-1", target(server.address, kind))]));
+    let told: Vec<_> = rig.take(3).await.iter().map(|sample| sample.told.certificate_ends).collect();
+    let ends = told[0].expect("the first probe opens a connection").unix_millis();
+    let now =
+        i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis()).expect("small");
+    // It was made for a day, at most a test's length ago.
+    assert!((now + 80_000_000..=now + 86_400_000).contains(&ends), "{ends} at {now}");
+    assert_eq!(told[1..], [None, None], "the others use it again");
 }
 
 #[tokio::test]

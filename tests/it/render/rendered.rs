@@ -144,6 +144,27 @@ const CASES: &[Case] = &[
         down: &[],
     },
     Case {
+        name: "probes_in_detail",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr]\n\
+                       health: {path: /health, method: OPTIONS, host: inner.example.org, headers: {X-Probe: a}, \
+                       interval: 4s, timeout: 2s, latency: 800ms, expect: {body: {matches: '^(ok|ready)$'}}}\n",
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
+        name: "probes_in_detail_through_a_relay",
+        texts: Texts {
+            services: "name: www\ndomains: [www.acecinema.fr]\n\
+                       health: {path: /health, method: HEAD, host: inner.example.org, headers: {X-Probe: a}, \
+                       interval: 4s, timeout: 2s, latency: 800ms}\n",
+            edges: RELAY_EDGE,
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
         name: "ipv6",
         texts: Texts {
             edges: "name: ovh\nadmin: 'http://[::1]:2019'\nlisten: ['http://[::1]:8080']\ntls: {mode: off}\n",

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bascule::core::health::{Availability, BackendHealth, Failure, Flap, LastSample, Outcome, Transition, Verdict};
+use bascule::core::health::{
+    Availability, BackendHealth, Failure, Flap, LastSample, Outcome, Told, Transition, Verdict,
+};
 use bascule::core::inventory::{BackendState, Origin};
 use bascule::core::model::{Digest, FileSet, Generation, Revision, RevisionInfo, Timestamp};
 use bascule::store::{
@@ -109,6 +111,7 @@ pub(super) fn health(seed: i64) -> BackendHealth {
         }),
         availability,
         flap: Flap { score: 3700, at: Some(at(seed)), held_until: Some(at(seed + 156)) },
+        told: Told::default(),
     }
 }
 

@@ -36,6 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper", &["src/probe", "src/edge/relay.rs"]),
     ("hyper_util", &["src/probe", "src/edge/relay.rs"]),
     ("notify", &["src/git"]),
+    ("openssl", &["src/probe"]),
     ("reqwest", &["src/edge", "src/cli"]),
     ("rusqlite", &["src/store"]),
 ];

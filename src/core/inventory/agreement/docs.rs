@@ -5,11 +5,12 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use proptest::option::of;
 use proptest::prelude::*;
+use serde_json::Value;
 
 use crate::core::inventory::doc::{
-    BackendDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc,
-    RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc,
-    TunnelDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc, WireguardDoc,
+    BackendDoc, BodyDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, MethodDoc, PageDoc,
+    PolicyDoc, ProbeTlsDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc,
+    TlsDoc, TlsModeDoc, TunnelDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc, WireguardDoc,
 };
 use crate::core::model::{DialAddress, Email, Hostname, Listener, PathPrefix, Port, RequestPath, TimeSpan};
 
@@ -106,19 +107,50 @@ fn dial() -> impl Strategy<Value = DialAddress> {
 
 fn health() -> impl Strategy<Value = HealthDoc> {
     let kind = prop::sample::select(&[HealthTypeDoc::Http, HealthTypeDoc::Tcp][..]);
-    let expect = some(parsed::<StatusRange>("[1-5][0-9]{2}")).prop_map(|status| ExpectDoc { status });
+    let statuses = prop::collection::vec(parsed::<StatusRange>("[1-5][0-9]{2}"), 0..3);
+    let expect = (statuses, of(body())).prop_map(|(status, body)| ExpectDoc { status, body });
     let path = parsed::<RequestPath>("/([a-z][a-z0-9?=&%-]{0,8})?");
-    (kind, of(path), of(span()), of(span()), of(1u32..=100), of(1u32..=100), of(expect)).prop_map(
-        |(kind, path, interval, timeout, rise, fall, expect)| HealthDoc {
+    let method = prop::sample::select(&[MethodDoc::Get, MethodDoc::Head, MethodDoc::Options][..]);
+    let headers = prop::collection::btree_map("[A-Za-z-]{1,8}", "[ -z]{0,8}", 0..3);
+    let question = (kind, of(path), of(method), of(hostname()), headers, of(expect));
+    let times = (of(span()), of(span()), of(span()), of(span()), of(span()));
+    let tls = of(0u32..=3650).prop_map(|min_days| ProbeTlsDoc { min_days });
+    (question, times, of(1u32..=100), of(1u32..=100), of(tls), any::<bool>()).prop_map(
+        |(
+            (kind, path, method, host, headers, expect),
+            (interval, fast_interval, timeout, latency, grace),
+            rise,
+            fall,
+            tls,
+            report,
+        )| HealthDoc {
             kind,
             path,
+            method,
+            host,
+            headers,
             interval,
+            fast_interval,
             timeout,
+            latency,
+            grace,
             rise,
             fall,
             expect,
+            tls,
+            report,
         },
     )
+}
+
+fn body() -> impl Strategy<Value = BodyDoc> {
+    let equals = prop_oneof![
+        "[a-z{}]{0,8}".prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from)
+    ];
+    (of("[a-z{}]{1,8}"), of("[a-z(]{1,8}"), of("(/[a-z]{0,3}){0,3}"), of(equals))
+        .prop_map(|(contains, matches, json, equals)| BodyDoc { contains, matches, json, equals })
 }
 
 fn routing() -> impl Strategy<Value = RoutingDoc> {

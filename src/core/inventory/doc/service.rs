@@ -1,8 +1,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::health::HealthDoc;
 use super::routing::RoutingDoc;
-use crate::core::model::{Hostname, PathPrefix, RequestPath, ServiceName, Tag, TimeSpan, text_type};
+use crate::core::model::{Hostname, PathPrefix, ServiceName, Tag, TimeSpan};
 
 /// A service: a public endpoint that backends at one or more sites answer for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,136 +42,6 @@ pub struct ServiceDoc {
     /// Free labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
-}
-
-/// How the backends of a service are probed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-pub struct HealthDoc {
-    /// What is tried: `http` asks for `path`, `tcp` only connects. Default: http.
-    #[serde(default, rename = "type")]
-    pub kind: HealthTypeDoc,
-    /// Path and query that are asked for, over the protocol of `upstream`. Default: `/`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<RequestPath>,
-    /// Time between two probes of one backend. Default: 5s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<TimeSpan>,
-    /// Time that a whole probe may take; not longer than `interval`. Default: 2s, or `interval` where that is shorter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<TimeSpan>,
-    /// Passes in a row that bring a backend up. Default: 2.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100))]
-    pub rise: Option<u32>,
-    /// Failures in a row that take a backend down. Default: 3.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100))]
-    pub fall: Option<u32>,
-    /// What a passing answer is. Default: any status from 200 to 299.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expect: Option<ExpectDoc>,
-}
-
-/// What a probe tries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum HealthTypeDoc {
-    /// A GET request; the answer's status decides.
-    #[default]
-    Http,
-    /// A TCP connection; that it opens decides.
-    Tcp,
-}
-
-/// What a passing answer is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-pub struct ExpectDoc {
-    /// Statuses that pass: one (`204`) or a range (`200-299`).
-    #[serde(deserialize_with = "statuses")]
-    #[schemars(schema_with = "statuses_schema")]
-    pub status: Vec<StatusRange>,
-}
-
-/// HTTP statuses from `first` to `last`, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StatusRange {
-    first: u16,
-    last: u16,
-}
-
-impl StatusRange {
-    /// Every success (RFC 9110, section 15.3).
-    pub const SUCCESS: Self = Self { first: 200, last: 299 };
-
-    fn parse(text: &str) -> Option<Self> {
-        let status = |text: &str| -> Option<u16> {
-            let number: u16 = text.parse().ok()?;
-            (text.len() == 3 && (100..=599).contains(&number)).then_some(number)
-        };
-        let (first, last) = match text.split_once('-') {
-            Some((first, last)) => (status(first)?, status(last)?),
-            None => (status(text)?, status(text)?),
-        };
-        (first <= last).then_some(Self { first, last })
-    }
-
-    /// True when `status` is in the range.
-    pub const fn contains(self, status: u16) -> bool {
-        self.first <= status && status <= self.last
-    }
-
-    /// The lowest status of the range.
-    pub const fn first(self) -> u16 {
-        self.first
-    }
-
-    /// The highest status of the range.
-    pub const fn last(self) -> u16 {
-        self.last
-    }
-}
-
-impl std::fmt::Display for StatusRange {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
-    }
-}
-
-text_type!(
-    StatusRange,
-    name: "StatusRange",
-    expected: "an HTTP status such as `204` or a range such as `200-299`",
-    pattern: "^[1-5][0-9]{2}(-[1-5][0-9]{2})?$",
-    examples: ["200-299", "204"]
-);
-
-fn statuses_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "array",
-        "minItems": 1,
-        "items": {
-            "type": ["string", "integer"],
-            "pattern": StatusRange::PATTERN,
-            "minimum": 100,
-            "maximum": 599,
-            "examples": ["200-299", 204],
-        },
-    })
-}
-
-/// YAML reads `204` as a number and `200-299` as text; both are statuses.
-fn statuses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<StatusRange>, D::Error> {
-    let values = Vec::<serde_json::Value>::deserialize(deserializer)?;
-    let parse = |value: serde_json::Value| {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        text.parse().map_err(serde::de::Error::custom)
-    };
-    values.into_iter().map(parse).collect()
 }
 
 /// How edges speak with the backends of a service.

@@ -1,20 +1,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::View;
+use super::{View, question};
+use crate::core::inventory::desired::Probe;
 use crate::core::inventory::doc::{BackendDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StateDoc, UpstreamProtocolDoc};
 use crate::core::inventory::finding::{Declared, Finding};
 use crate::core::inventory::probe_target::{ProbeTarget, TargetFault};
-use crate::core::inventory::resolve::DEFAULT_INTERVAL;
 use crate::core::model::{RequestPath, TimeSpan};
 
-/// `timeout-over-interval`, `health-with-tcp`, `health-url`, `mixed-health-path`.
+/// `fast-interval`, `health-url`, `health-with-tcp`, `latency-over-timeout`, `mixed-health-path`, `timeout-over-interval`, and
+/// what is said of questions.
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for service in &view.documents.services {
         if let Some(health) = &service.doc.health {
             findings.extend(timeout_over_interval(service, health));
-            findings.extend(unused_with_tcp(service, health));
+            findings.extend(fast_over_usual(service, health));
+            findings.extend(latency_over_timeout(service, health));
+            findings.extend(question::check(service, health));
         }
         findings.extend(mixed_paths(view, service));
     }
@@ -28,7 +31,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 
 fn timeout_over_interval(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
     let timeout = health.timeout?.get();
-    let interval = health.interval.map_or(DEFAULT_INTERVAL, TimeSpan::get);
+    let interval = health.interval.map_or(Probe::INTERVAL, TimeSpan::get);
     if timeout <= interval {
         return None;
     }
@@ -42,6 +45,33 @@ fn timeout_over_interval(service: &Declared<ServiceDoc>, health: &HealthDoc) -> 
     Some(finding.hint(format!("write `timeout: {interval}` or less, or a longer `interval`")))
 }
 
+fn fast_over_usual(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
+    let fast = health.fast_interval?.get();
+    let interval = health.interval.map_or(Probe::INTERVAL, TimeSpan::get);
+    if fast <= interval {
+        return None;
+    }
+    let (fast, interval) = (Spelled(fast), Spelled(interval));
+    let message = format!("a backend in doubt would be asked each {fast}, and one that is not each {interval}");
+    let finding = Finding::error("fast-interval", service.at("/health/fast_interval"), message);
+    Some(finding.hint(format!("write `fast_interval: {interval}` or less, or a longer `interval`")))
+}
+
+fn latency_over_timeout(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
+    let latency = health.latency?.get();
+    let interval = health.interval.map_or(Probe::INTERVAL, TimeSpan::get);
+    let timeout = health.timeout.map_or(Probe::TIMEOUT_MAX.min(interval), TimeSpan::get);
+    if latency < timeout {
+        return None;
+    }
+    let (latency, timeout) = (Spelled(latency), Spelled(timeout));
+    let message = format!("no answer is too slow after {latency}: a probe times out after {timeout}");
+    let finding = Finding::error("latency-over-timeout", service.at("/health/latency"), message);
+    Some(
+        finding.hint(format!("write less than {timeout}, or a longer `timeout`; remove it to take any answer in time")),
+    )
+}
+
 struct Spelled(Duration);
 
 impl std::fmt::Display for Spelled {
@@ -49,21 +79,6 @@ impl std::fmt::Display for Spelled {
         let millis = self.0.as_millis();
         if millis.is_multiple_of(1000) { write!(f, "{}s", millis / 1000) } else { write!(f, "{millis}ms") }
     }
-}
-
-/// A TCP probe has no path and no answer to judge.
-fn unused_with_tcp(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
-    if health.kind != HealthTypeDoc::Tcp {
-        return Vec::new();
-    }
-    let keys = [("path", health.path.is_some()), ("expect", health.expect.is_some())];
-    let finding = |(key, _)| {
-        let message = format!("`health.{key}` means nothing with `type: tcp`");
-        Finding::error("health-with-tcp", service.key(format!("/health/{key}")), message)
-            .hint("remove it, or write `type: http`")
-            .related(service.at("/health/type"), "only connects")
-    };
-    keys.into_iter().filter(|(_, is_there)| *is_there).map(finding).collect()
 }
 
 fn backend_health(service: &Declared<ServiceDoc>, backend: &Declared<BackendDoc>) -> Option<Finding> {

@@ -183,7 +183,8 @@ fn schema_at<'s>(root: &'s Value, pointer: &str) -> &'s Value {
 
 /// The part of a mapping's schema that judges the value under `key`; nothing for keys that it does not know.
 pub(super) fn child<'s>(schema: &'s Value, key: &str) -> &'s Value {
-    schema.get("properties").and_then(|properties| properties.get(key)).unwrap_or(&Value::Null)
+    let own = schema.get("properties").and_then(|properties| properties.get(key));
+    own.or_else(|| schema.get("additionalProperties").filter(|any| any.is_object())).unwrap_or(&Value::Null)
 }
 
 /// The words that a schema's choice takes.

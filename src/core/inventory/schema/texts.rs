@@ -131,8 +131,14 @@ fn visit(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Flaw>) {
 }
 
 /// Text that may have braces: a description is shown to people and never rendered for Caddy; the braces of a page are
-/// escaped when it is.
-const MAY_HAVE_BRACES: [&str; 2] = ["/description", "/routing/page/html"];
+/// escaped when it is; a body that has them is judged by the prober alone.
+const MAY_HAVE_BRACES: [&str; 5] = [
+    "/description",
+    "/routing/page/html",
+    "/health/expect/body/contains",
+    "/health/expect/body/matches",
+    "/health/expect/body/equals",
+];
 
 fn check_text(schema: &Value, text: &str, pointer: &str) -> Option<Flaw> {
     if !MAY_HAVE_BRACES.contains(&pointer) && has_placeholder(text) {

@@ -1,0 +1,19 @@
+use super::{Exclusion, Inputs, Member, Role};
+use crate::core::health::Verdict;
+
+/// Takes out backends that report to drain, where their service listens to reports: not one that an operator forces, and only
+/// while another one of the service is up and does not. Observation alone never empties a pool.
+pub(super) fn heed(inputs: &Inputs<'_>, members: &mut [Member]) {
+    let drains = |member: &Member| {
+        let health = inputs.observed.backends.get(&member.backend.name);
+        let says_so = health.and_then(|health| health.told.report).is_some_and(|report| report.drains);
+        says_so && member.backend.probe.report && member.role == Role::InRotation && member.overridden.is_none()
+    };
+    let stays = |member: &Member| member.role == Role::InRotation && member.verdict == Verdict::Up && !drains(member);
+    if !members.iter().any(stays) {
+        return;
+    }
+    for member in members.iter_mut().filter(|member| drains(member)) {
+        member.role = Role::Out(Exclusion::Reported);
+    }
+}
