@@ -79,7 +79,7 @@ pub(crate) fn faults_are_found() {
     );
     check(Cut::Isolate, |made| made.observed.status = None, &[Rule::NothingTakenOut, Rule::CauseNamed]);
     check(Cut::Vpn, |made| made.observed.status = None, &[Rule::CauseNamed]);
-    check(Cut::Wan, |made| made.observed.status = status("site's machines down"), &[Rule::CauseNamed]);
+    check(Cut::Wan, |made| made.observed.status = Some(status("site's machines down")), &[Rule::CauseNamed]);
 }
 
 #[track_caller]
@@ -94,7 +94,7 @@ fn check(cut: Cut, plant: impl FnOnce(&mut Made), expected: &[Rule]) {
 }
 
 /// A status in which dijon is down for a reason.
-fn status(cause: &str) -> Option<StatusDto> {
+fn status(cause: &str) -> StatusDto {
     let at = "2024-01-01T00:00:00Z";
     let message = format!("down with 3 backends: {cause}");
     let fault = serde_json::json!({ "scope": "site dijon", "message": message, "since": at, "age_seconds": 1 });
@@ -102,7 +102,7 @@ fn status(cause: &str) -> Option<StatusDto> {
         "version": "1.0.0", "at": at, "ready": true, "revision": null, "generation": 1, "fetched_at": null,
         "faults": [fault], "sites": [], "services": [], "edges": [],
     });
-    Some(serde_json::from_value(status).expect("a status"))
+    serde_json::from_value(status).expect("a status")
 }
 
 /// An experiment that never was.
@@ -124,7 +124,7 @@ impl Made {
             victims: ["dijon-1", "dijon-2"].map(str::to_owned).to_vec(),
             posts: vec!["1".to_owned()],
             reloads: Some(0),
-            status: status("tunnel down (gateway 10.200.1.1 does not answer: timed out)"),
+            status: Some(status("tunnel down (gateway 10.200.1.1 does not answer: timed out)")),
             recovery: Recovery::NotAsked,
         };
         let mut made = Self { begin, observed };

@@ -11,7 +11,7 @@ use super::waiting::{catch_signals, wait_for};
 use super::world::{PATIENCE, World, obstacle};
 
 /// A session is not older than this while it is used.
-const SESSION_MAX: Duration = Duration::from_secs(180);
+const SESSION_MAX: Duration = Duration::from_mins(3);
 
 pub(crate) fn tunnels_are_read() {
     if let Some(reason) = obstacle() {
