@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::edge::{Author, Reach};
+use super::pushing;
 use super::world::Shared;
 
 /// The deadlines of the real client.
@@ -39,8 +40,10 @@ impl Admin for FakeAdmin {
 
     async fn replace(&self, config: Vec<u8>, etag: &str) -> Result<(), AdminError> {
         self.arrive(Request::Replace, REPLACE_MAX).await?;
+        let json: Value = serde_json::from_slice(&config).expect("bascule sends JSON");
+        self.world.with(|world| pushing::arrived(world, self.edge, &json));
         let (answer_tx, answer) = oneshot::channel();
-        let load = load(self.world.clone(), self.edge, config, etag.to_owned());
+        let load = load(self.world.clone(), self.edge, json.clone(), etag.to_owned());
         let address = self.address.clone();
         // Caddy goes on with it, whether or not the client waits.
         tokio::spawn(async move {
@@ -50,6 +53,9 @@ impl Admin for FakeAdmin {
         let answered = answered.map_err(|_| self.timeout(Request::Replace, REPLACE_MAX))?;
         let answered = answered.unwrap_or_else(|_| Err(self.broken(Request::Replace)));
         self.leave(Request::Replace, REPLACE_MAX).await?;
+        if matches!(answered, Err(AdminError::Rejected { .. })) {
+            self.world.with(|world| pushing::refused(world, self.edge, json));
+        }
         answered
     }
 }
@@ -113,7 +119,7 @@ impl Refusal {
 }
 
 /// A load, inside the edge.
-async fn load(world: Shared, name: &'static str, bytes: Vec<u8>, etag: String) -> Result<(), Refusal> {
+async fn load(world: Shared, name: &'static str, json: Value, etag: String) -> Result<(), Refusal> {
     while world.with(|world| world.edge(name).is_loading) {
         sleep(Duration::from_millis(5)).await;
     }
@@ -136,7 +142,6 @@ async fn load(world: Shared, name: &'static str, bytes: Vec<u8>, etag: String) -
         if world.edge(name).reach == Reach::Down {
             return Err(Refusal::Died);
         }
-        let json: Value = serde_json::from_slice(&bytes).map_err(|error| Refusal::Rejected(error.to_string()))?;
         let loaded = world.load(name, json, Author::Bascule);
         if let Err(message) = &loaded {
             world.broken("no configuration is one that Caddy stumbles over", message.clone());

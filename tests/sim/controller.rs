@@ -49,11 +49,8 @@ pub(crate) struct Controller {
 impl Controller {
     /// Starts from the state file, and compares that with what was seen before.
     pub(crate) async fn start(world: &Shared, state: &Path) -> Self {
-        let delay = world.clone();
-        let delay = Box::new(move || delay.with(|world| Duration::from_millis(world.rng.u64(0..=world.commit_ms))));
-        let (store, work) = Store::open_here(state, delay).expect("the state file opens again");
         let mut tasks = JoinSet::new();
-        tasks.spawn(work);
+        let store = open(world, state, &mut tasks);
         let decided = inspect(world, &store).await;
         let served = recall(&store).await;
         let (remembered, chosen) = (store.health().await.expect("health"), store.choices().await.expect("choices"));
@@ -183,11 +180,7 @@ impl Controller {
 
     /// Ends it at once, in the middle of whatever it does.
     pub(crate) async fn crash(self, world: &Shared) {
-        world.with(|world| {
-            world.answering = None;
-            world.observing.crashed();
-            world.planning.stopped();
-        });
+        left(world);
         let Self { mut tasks, store, .. } = self;
         tasks.shutdown().await;
         drop(store);
@@ -195,11 +188,7 @@ impl Controller {
 
     /// Ends it as a signal does.
     pub(crate) async fn stop(self, world: &Shared) {
-        world.with(|world| {
-            world.answering = None;
-            world.observing.crashed();
-            world.planning.stopped();
-        });
+        left(world);
         let Self { mut tasks, store, shutdown, source, observed, plans, .. } = self;
         drop((source, observed, plans));
         shutdown.cancel();
@@ -226,6 +215,34 @@ impl Controller {
     }
 }
 
+/// Compares the state file with what was seen, once bascule has left for good.
+pub(crate) async fn inspect_at_last(world: &Shared, state: &Path) {
+    let mut tasks = JoinSet::new();
+    let store = open(world, state, &mut tasks);
+    inspect(world, &store).await;
+    store.close().await;
+    tasks.shutdown().await;
+}
+
+/// Opens the state file. Its commits take as long as the world says.
+fn open(world: &Shared, state: &Path, tasks: &mut JoinSet<()>) -> Store {
+    let delay = world.clone();
+    let delay = Box::new(move || delay.with(|world| Duration::from_millis(world.rng.u64(0..=world.commit_ms))));
+    let (store, work) = Store::open_here(state, delay).expect("the state file opens again");
+    tasks.spawn(work);
+    store
+}
+
+/// Bascule is away from now on.
+fn left(world: &Shared) {
+    world.with(|world| {
+        world.answering = None;
+        world.observing.crashed();
+        world.planning.stopped();
+        world.damping.stopped();
+    });
+}
+
 /// Compares what the state file knows with what was seen and answered before. Gives what operators have decided.
 async fn inspect(world: &Shared, store: &Store) -> Overrides {
     let kept = store.transitions(None, ALL).await.expect("transitions");
@@ -233,6 +250,7 @@ async fn inspect(world: &Shared, store: &Store) -> Overrides {
     world.with(|world| {
         world.started_at = Instant::now();
         world.planning.restarted();
+        world.damping.restarted();
         for missing in world.observing.missing(&kept) {
             world.broken("no transition is lost", format!("the state file does not know {missing}"));
         }
@@ -254,7 +272,10 @@ fn spawn(world: &Shared, tasks: &mut JoinSet<()>, mut loops: Vec<Task>) {
 fn connector(world: Shared) -> impl Fn(&Edge) -> Result<FakeAdmin, ClientError> {
     move |edge| {
         let name = EDGES.iter().find(|name| **name == edge.name.as_str()).expect("an edge of the simulation");
-        world.with(|world| world.trouble(name));
+        world.with(|world| {
+            world.trouble(name);
+            world.edge(name).refused = None;
+        });
         Ok(FakeAdmin { world: world.clone(), edge: name, address: edge.admin.clone() })
     }
 }
@@ -279,7 +300,8 @@ async fn look_at_observed(
         let observed = Arc::clone(&observed.borrow_and_update());
         to.send_replace(Arc::clone(&observed));
         world.with(|world| {
-            for (invariant, detail) in world.observing.look(&observed) {
+            let faults = world.observing.look(&observed, &world.truth);
+            for (invariant, detail) in faults.into_iter().chain(world.damping.look(&observed)) {
                 world.broken(invariant, detail);
             }
         });
@@ -293,7 +315,7 @@ async fn look_at_plans(world: Shared, mut plans: watch::Receiver<Option<PlanSnap
             for change in &snapshot.plan.changes {
                 world.note(&format!("planned: {change}"));
             }
-            let faults = world.planning.look(&snapshot, &world.observing);
+            let faults = world.planning.look(&snapshot, &world.observing, &world.damping);
             for (invariant, detail) in faults {
                 world.broken(invariant, detail);
             }

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bascule::controller::Answering;
 use bascule::core::caddy::compare;
+use bascule::core::routing::Plan;
 use bascule::edge::Asked;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -46,6 +48,8 @@ pub(crate) struct Edge {
     pub(crate) rejects_until: Option<Instant>,
     /// It has refused something, and nothing new was taken since: it may be put back to what it had.
     pub(crate) has_rejected: bool,
+    /// What it has refused last, and said so, while nothing else was sent; and the plan of that moment.
+    pub(crate) refused: Option<(Value, Arc<Plan>)>,
     /// Share of answers, in percent, that are lost on their way.
     pub(crate) lost: u8,
     pub(crate) load_ms: u64,
@@ -74,6 +78,7 @@ impl Edge {
             reach: Reach::Answers,
             rejects_until: None,
             has_rejected: false,
+            refused: None,
             lost: 0,
             load_ms: 20,
             is_loading: false,

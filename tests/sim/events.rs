@@ -250,7 +250,7 @@ impl Events {
                 self.later(world, (500, 25_000), Undo::Site(octet));
             }
             ProberIsolated => {
-                world.truth.is_prober_isolated = true;
+                world.truth.isolated_since.get_or_insert_with(Instant::now);
                 world.note("the prober is isolated");
                 self.later(world, (500, 15_000), Undo::Isolation);
             }
@@ -318,7 +318,7 @@ impl Events {
                 self.later(world, (300, 4000), next);
             }
             Undo::Site(octet) => world.truth.mend(octet),
-            Undo::Isolation => world.truth.is_prober_isolated = false,
+            Undo::Isolation => world.truth.isolated_since = None,
             Undo::Exhaustion => world.truth.is_prober_exhausted = false,
             Undo::Restart(name, is_resumed) => world.on_edge(name, |edge, seen| edge.restart(is_resumed, seen)),
             Undo::Hang(name) => {

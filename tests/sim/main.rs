@@ -4,6 +4,7 @@ mod admin;
 mod clock;
 mod config;
 mod controller;
+mod damping;
 mod edge;
 mod events;
 mod history;

@@ -1,7 +1,7 @@
 //! What verdicts must be like: earned by as many samples in a row as are declared, kept while samples come, and in the
 //! state file once anybody sees them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bascule::core::health::{Observed, Sample, Transition, Verdict};
@@ -10,6 +10,7 @@ use bascule::core::model::{BackendName, Timestamp};
 use tokio::time::Instant;
 
 use super::clock;
+use super::truth::Truth;
 
 /// A sample sent so shortly before a crash may not have been taken.
 const LOST_MAX: Duration = Duration::from_millis(500);
@@ -24,12 +25,23 @@ pub(crate) struct Observing {
     seen: BTreeMap<(BackendName, Verdict), usize>,
     /// The next snapshot with backends is the first after a start: what it says is the state file's.
     is_first: bool,
+    /// Since when more than one site has been probed.
+    compared_since: Option<Instant>,
+}
+
+/// How the prober's own network is while it probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Network {
+    There,
+    Gone,
 }
 
 #[derive(Debug, Default)]
 struct Track {
     passes: u32,
     fails: u32,
+    /// How many of the failures in a row were the prober's own: its network was gone.
+    own_fails: u32,
     /// How many passes and failures stood in a row after each of the newest samples.
     rows: VecDeque<(Instant, [u32; 2])>,
     /// What is declared to be long enough, and was before: a sample may be taken by the one or the other.
@@ -89,8 +101,14 @@ impl Observing {
         }
     }
 
+    /// Backends at these sites are probed from now on.
+    pub(crate) fn probes(&mut self, sites: impl Iterator<Item = u8>) {
+        let is_compared = sites.collect::<BTreeSet<u8>>().len() > 1;
+        self.compared_since = is_compared.then(|| self.compared_since.unwrap_or_else(Instant::now));
+    }
+
     /// A sample is sent.
-    pub(crate) fn sampled(&mut self, sample: &Sample, probe: &Probe) {
+    pub(crate) fn sampled(&mut self, sample: &Sample, probe: &Probe, network: Network) {
         if !sample.outcome.tells_of_backend() {
             return;
         }
@@ -105,6 +123,8 @@ impl Observing {
         } else {
             (track.passes, track.fails) = (0, track.fails + 1);
         }
+        let is_own = network == Network::Gone && track.fails > 0;
+        track.own_fails = if is_own { track.own_fails + 1 } else { 0 };
         track.rows.push_back((Instant::now(), [track.passes, track.fails]));
     }
 
@@ -117,8 +137,9 @@ impl Observing {
     }
 
     /// Takes a look at what is observed; says what must not be.
-    pub(crate) fn look(&mut self, observed: &Observed) -> Vec<(&'static str, String)> {
+    pub(crate) fn look(&mut self, observed: &Observed, truth: &Truth) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
+        let frozen_for = self.frozen_for(truth);
         let is_first = self.is_first && !observed.backends.is_empty();
         self.is_first &= !is_first;
         for (name, health) in &observed.backends {
@@ -142,6 +163,10 @@ impl Observing {
                 Verdict::Down => is_enough(DOWN),
                 Verdict::Unknown => track.sampled_at.is_none_or(|at| at.elapsed() >= FORGOTTEN_MIN),
             };
+            if after == Verdict::Down && track.own_fails > 0 && track.own_fails == track.fails && age < frozen_for {
+                let detail = format!("{name}, {age:?} ago, in an isolation of {frozen_for:?}");
+                faults.push(("an isolated prober takes nobody down", detail));
+            }
             let is_doubtful = std::mem::take(&mut track.is_doubtful);
             if !is_earned && !is_doubtful {
                 let detail = format!("{name} is {after} with {row:?} in a row, {age:?} ago");
@@ -149,6 +174,13 @@ impl Observing {
             }
         }
         faults
+    }
+
+    /// For how long verdicts should have been frozen. When the clock was set, nobody knows what was before.
+    fn frozen_for(&self, truth: &Truth) -> Duration {
+        let compared = self.compared_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let is_known = compared > WRITTEN_MAX && !clock::was_set_within(2 * WRITTEN_MAX);
+        truth.isolated_since.filter(|_| is_known).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// How long a backend has been what it is, by a clock that nobody sets.

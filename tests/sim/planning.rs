@@ -14,6 +14,7 @@ use bascule::core::routing::{Action, Choice, EffectiveService, Exclusion, Member
 use tokio::time::Instant;
 
 use super::clock;
+use super::damping::Damping;
 use super::observing::Observing;
 
 /// What the simulation sees of a verdict, it sees up to so much later than the controller dates it.
@@ -34,6 +35,8 @@ pub(crate) struct Planning {
     is_first: bool,
     /// Since when the newest plan has been older than what it should be made of.
     behind_since: Option<Instant>,
+    /// Since when the newest plan has had an override that has ended.
+    ended_since: Option<Instant>,
     /// Since when plans leave out each backend that is down.
     left_out: BTreeMap<BackendName, Instant>,
     /// When each address was last declared to take traffic of each service.
@@ -54,6 +57,7 @@ type Faults = Vec<(&'static str, String)>;
 struct Look<'w> {
     desired: &'w Desired,
     observing: &'w Observing,
+    damping: &'w Damping,
     returning: &'w BTreeMap<String, Instant>,
     is_first: bool,
 }
@@ -61,8 +65,16 @@ struct Look<'w> {
 impl Planning {
     /// Whether the newest plan is older than what it should be made of. It may be for a moment, and while the disk is slow.
     pub(crate) fn note_behind(&mut self, is_behind: bool) -> Option<Duration> {
-        self.behind_since = if is_behind { self.behind_since.or_else(|| Some(Instant::now())) } else { None };
-        self.behind_since.map(|since| since.elapsed()).filter(|time| *time > BEHIND_MAX)
+        too_long(&mut self.behind_since, is_behind)
+    }
+
+    /// The same for an override that has ended and still counts.
+    pub(crate) fn note_ended(&mut self, is_looked_after: bool) -> Option<Duration> {
+        let now = clock::now();
+        let services = self.last.iter().flat_map(|it| it.plan.effective.services.values());
+        let mut overrides = services.flat_map(|it| &it.members).filter_map(|it| it.overridden.as_ref());
+        let has_ended = is_looked_after && overrides.any(|it| it.until <= now);
+        too_long(&mut self.ended_since, has_ended)
     }
 
     /// How long plans have left out a backend that is down.
@@ -110,7 +122,7 @@ impl Planning {
     }
 
     /// Takes a look at a plan; says what must not be.
-    pub(crate) fn look(&mut self, snapshot: &PlanSnapshot, observing: &Observing) -> Faults {
+    pub(crate) fn look(&mut self, snapshot: &PlanSnapshot, observing: &Observing, damping: &Damping) -> Faults {
         let desired = &*snapshot.desired;
         let is_first = std::mem::take(&mut self.is_first);
         // What is rendered from a plan is under way until after the next.
@@ -128,13 +140,14 @@ impl Planning {
         let down = members.filter(|member| member.role == Role::Out(Exclusion::Down)).map(|it| it.backend.name.clone());
         let mut earlier = std::mem::take(&mut self.left_out);
         self.left_out = down.map(|name| (name.clone(), earlier.remove(&name).unwrap_or_else(Instant::now))).collect();
-        let look = Look { desired, observing, returning: &self.returning, is_first };
+        let look = Look { desired, observing, damping, returning: &self.returning, is_first };
         let mut faults = Vec::new();
         if had_some && desired.services.is_empty() {
             faults.push(("last good wins", format!("{} declares nothing and is served", snapshot.plan.revision)));
         }
         for (name, service) in &snapshot.plan.effective.services {
             look.pool(service, &mut faults);
+            look.holds(service, &mut faults);
             let before = before.as_ref().and_then(|before| before.plan.effective.services.get(name));
             if let Some(before) = before.filter(|_| !self.was_set_away) {
                 look.moves(before, service, &mut faults);
@@ -174,6 +187,32 @@ impl Look<'_> {
         }
         if matches!(service.service.routing.policy, Policy::Single { .. }) && serving > 1 {
             faults.push(("`single` has one backend", format!("{name}: {:?}", roles(service))));
+        }
+    }
+
+    /// What flaps gets no traffic while another is up; and no operator's word counts past its end.
+    fn holds(&self, service: &EffectiveService, faults: &mut Faults) {
+        let name = &service.service.name;
+        let counts = |member: &&Member| self.is_candidate(&service.service, member);
+        let is_up = |member: &Member| {
+            is_overridden(member, Action::Up)
+                || member.verdict == Verdict::Up && !self.damping.may_be_held(&member.backend.name)
+        };
+        let is_another_up = service.members.iter().filter(counts).any(is_up);
+        let is_held = |member: &&Member| {
+            let is_forced = is_overridden(member, Action::Up);
+            member.role == Role::InRotation && !is_forced && self.damping.is_held(&member.backend.name)
+        };
+        if let Some(member) =
+            service.members.iter().find(is_held).filter(|_| is_another_up && !is_single(&service.service))
+        {
+            let detail = format!("{} of {name}: {:?}", member.backend.name, roles(service));
+            faults.push(("what flaps is held while another is up", detail));
+        }
+        let now = clock::now();
+        let ended = service.members.iter().find(|it| it.overridden.as_ref().is_some_and(|it| it.until <= now));
+        if let Some(member) = ended {
+            faults.push(("an override ends by itself", format!("{} of {name} is planned by one", member.backend.name)));
         }
     }
 
@@ -270,6 +309,12 @@ impl Look<'_> {
             }
         }
     }
+}
+
+/// How long something has been so, once that is too long.
+fn too_long(since: &mut Option<Instant>, is_so: bool) -> Option<Duration> {
+    *since = if is_so { since.or_else(|| Some(Instant::now())) } else { None };
+    since.map(|since| since.elapsed()).filter(|time| *time > BEHIND_MAX)
 }
 
 fn was_out(before: &EffectiveService, member: &Member) -> bool {

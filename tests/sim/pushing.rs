@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::inventory::POISON;
@@ -20,6 +22,22 @@ const CALM: Duration = Duration::from_secs(13);
 /// disk for 3 s, and a slow load takes 4 s.
 const KNOWN: Duration = Duration::from_secs(12);
 
+/// A configuration arrives at an edge.
+pub(crate) fn arrived(world: &mut World, name: &'static str, json: &Value) {
+    let newest = world.planning.last.as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
+    let Some((refused, plan)) = world.edge(name).refused.take() else { return };
+    if refused == *json && newest.is_some_and(|newest| Arc::ptr_eq(&newest, &plan)) {
+        world.broken("what an edge refuses is not sent again", format!("{name}: nothing was planned in between"));
+    }
+}
+
+/// An edge has refused a configuration, and its answer has come.
+pub(crate) fn refused(world: &mut World, name: &'static str, json: Value) {
+    let newest = world.planning.last.as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
+    world.edge(name).refused = newest.map(|plan| (json, plan));
+}
+
+/// A write of bascule's has arrived, and its load begins or is refused.
 pub(crate) fn wrote(world: &mut World, name: &'static str) {
     let is_fresh = world.started_at.elapsed() < CALM;
     let edge = world.edge(name);
@@ -37,6 +55,7 @@ pub(crate) fn wrote(world: &mut World, name: &'static str) {
     }
 }
 
+/// An edge runs what bascule has sent.
 pub(crate) fn pushed(world: &mut World, name: &'static str) {
     let Some(snapshot) = world.planning.last.clone() else { return };
     let edge = world.edge(name);

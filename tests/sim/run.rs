@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::clock;
-use super::controller::Controller;
+use super::controller::{Controller, inspect_at_last};
 use super::edge::{CHECK_LOOK, Edge};
 use super::events::{Deed, Events};
 use super::history::{Fault, Kept};
@@ -111,6 +111,7 @@ impl Driver {
         }
         if let Some(controller) = self.controller.take() {
             controller.crash(&self.world).await;
+            inspect_at_last(&self.world, &self.state).await;
         }
     }
 
@@ -189,6 +190,7 @@ impl Driver {
 
     fn check(&mut self) {
         let failure = self.controller.as_mut().and_then(Controller::failure);
+        let is_running = self.controller.is_some();
         let is_behind = self.controller.as_ref().is_some_and(Controller::is_behind);
         self.world.with(|world| {
             if let Some(failure) = failure {
@@ -198,6 +200,11 @@ impl Driver {
             let is_behind = is_behind && world.commit_ms < SLOW_COMMIT_MS;
             if let Some(time) = world.planning.note_behind(is_behind) {
                 world.broken("plans keep up with what is known", format!("the newest is {time:?} behind"));
+            }
+            let is_looked_after = is_running && world.commit_ms < SLOW_COMMIT_MS;
+            if let Some(time) = world.planning.note_ended(is_looked_after) {
+                world
+                    .broken("an override ends by itself", format!("the newest plan has had an ended one for {time:?}"));
             }
             world.operators.forget_ended();
             for name in super::inventory::EDGES {

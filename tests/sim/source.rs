@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::clock;
+use super::observing::Network;
 use super::truth::{self, Condition};
 use super::world::Shared;
 
@@ -95,6 +96,7 @@ impl Probing {
         let asks_the_same =
             |old: &ProbeTarget, new: &ProbeTarget| old.upstream == new.upstream && old.probe.kind == new.probe.kind;
         let set = Arc::clone(&self.set);
+        self.world.with(|world| world.observing.probes(set.values().map(|target| truth::site(target.upstream))));
         let is_kept =
             |name: &BackendName| before.get(name).zip(set.get(name)).is_some_and(|(old, new)| asks_the_same(old, new));
         self.queue.retain(|_, (name, _)| is_kept(name));
@@ -121,7 +123,11 @@ impl Probing {
         let probe = self.set.get(&name)?.probe.clone();
         if let Some(mut sample) = sample {
             sample.at = clock::now();
-            self.world.with(|world| world.observing.sampled(&sample, &probe));
+            self.world.with(|world| {
+                let began = Instant::now().checked_sub(sample.latency);
+                let is_isolated = world.truth.isolated_since.is_some_and(|since| began >= Some(since));
+                world.observing.sampled(&sample, &probe, if is_isolated { Network::Gone } else { Network::There });
+            });
             return Some(sample);
         }
         let upstream = self.set.get(&name)?.upstream;

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use tokio::time::Instant;
+
 /// How a backend answers whoever reaches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
@@ -29,15 +31,15 @@ pub(crate) enum Vantage {
 pub(crate) struct Truth {
     sick: BTreeMap<SocketAddr, Condition>,
     cut: BTreeSet<u8>,
-    /// The prober reaches nobody.
-    pub(crate) is_prober_isolated: bool,
+    /// Since when the prober reaches nobody.
+    pub(crate) isolated_since: Option<Instant>,
     /// The prober has no free socket.
     pub(crate) is_prober_exhausted: bool,
 }
 
 impl Truth {
     pub(crate) fn of(&self, addr: SocketAddr, vantage: Vantage) -> Condition {
-        if self.cut.contains(&site(addr)) || vantage == Vantage::Prober && self.is_prober_isolated {
+        if self.cut.contains(&site(addr)) || vantage == Vantage::Prober && self.isolated_since.is_some() {
             return Condition::Vanished;
         }
         self.sick.get(&addr).copied().unwrap_or(Condition::Well)
@@ -74,7 +76,7 @@ impl Truth {
 }
 
 /// The site of an address by its second part, as the inventories of the simulation have it.
-fn site(addr: SocketAddr) -> u8 {
+pub(crate) fn site(addr: SocketAddr) -> u8 {
     match addr.ip() {
         IpAddr::V4(ip) => ip.octets()[1],
         IpAddr::V6(_) => 0,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::clock;
+use super::damping::Damping;
 use super::edge::{Author, Edge, Seen};
 use super::history::{History, Kept};
 use super::inventory::EDGES;
@@ -35,6 +36,7 @@ pub(crate) struct World {
     /// When the controller was started last.
     pub(crate) started_at: Instant,
     pub(crate) observing: Observing,
+    pub(crate) damping: Damping,
     pub(crate) planning: Planning,
     pub(crate) operators: Operators,
     /// What was declared when each edge was last pushed to.
@@ -60,6 +62,7 @@ impl World {
             commit_ms: 5,
             started_at: Instant::now(),
             observing: Observing::default(),
+            damping: Damping::default(),
             planning: Planning::default(),
             operators: Operators::default(),
             declared: BTreeMap::new(),
