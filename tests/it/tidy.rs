@@ -126,7 +126,7 @@ fn paths_are_read_as_the_compiler_reads_them() {
 
 #[test]
 fn no_test_file_is_forgotten() {
-    for root_folder in ["tests/it", "tests/lab"] {
+    for root_folder in ["tests/it", "tests/lab", "tests/sim"] {
         let main = format!("{root_folder}/main.rs");
         for path in sources(root_folder).keys().filter(|path| **path != main) {
             let path = Path::new(path);
