@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bascule::core::health::{BackendHealth, Observed, Verdict};
-use bascule::core::model::BackendName;
+use bascule::core::model::{BackendName, Timestamp};
 use tokio::time::Instant;
 
 use super::clock;
@@ -30,6 +30,7 @@ pub(crate) struct Damping {
 #[derive(Debug, Default)]
 struct Track {
     verdict: Verdict,
+    since: Option<Timestamp>,
     /// How often it went from up to down.
     flips: u32,
     hold: Option<Hold>,
@@ -99,8 +100,12 @@ impl Track {
             *self = Self::default();
             return None;
         }
-        if (self.verdict, health.verdict) == (Verdict::Up, Verdict::Down) {
-            self.flips += 1;
+        let is_dated_anew = std::mem::replace(&mut self.since, health.since) != health.since;
+        match (self.verdict, health.verdict) {
+            (Verdict::Up, Verdict::Down) => self.flips += 1,
+            // After a slow write several changes are seen as one, and nobody knows how many.
+            (Verdict::Down, Verdict::Down) if is_dated_anew => self.flips = self.flips.max(FLIPS_MIN),
+            _ => {}
         }
         self.verdict = health.verdict;
         let left = health.flap.held_until.map(|until| until.since(clock::now())).filter(|left| !left.is_zero());
