@@ -72,6 +72,8 @@ where
                 let _ = timeout(CLOCK_FOLLOWED, self.observed.changed()).await;
             }
             let newest = self.newest();
+            // Until the observer follows a new revision nothing is planned, however long it is due: no time is waited for.
+            let is_planning = newest.is_some();
             if let Some(newest) = newest {
                 let is_due = again_at.is_some_and(|at| at <= (self.clock)());
                 let input = newest.identity();
@@ -90,7 +92,7 @@ where
                 changed = self.source.changed() => if changed.is_err() { break },
                 changed = self.observed.changed() => if changed.is_err() { break },
                 changed = self.overrides.changed() => if changed.is_err() { break },
-                () = until(again_at, self.clock), if again_at.is_some() => {}
+                () = until(again_at, self.clock), if is_planning && again_at.is_some() => {}
                 Some(order) = self.failbacks.recv() => again_at = self.fail_back(order, &workers).await.or(again_at),
                 ended = workers.ended() => {
                     // Workers end at shutdown too, and may win this race.

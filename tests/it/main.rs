@@ -8,6 +8,7 @@ mod inventory;
 mod overrides;
 mod policies;
 mod probe;
+mod reconciler;
 mod render;
 mod routing;
 mod status;

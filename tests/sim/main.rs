@@ -90,15 +90,19 @@ mod source;
 mod truth;
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use self::history::Kept;
 use self::run::{Outcome, simulate};
 
 /// Failed seeds after which no more are tried.
 const FAILURES: u64 = 20;
+/// No seed takes so long, be the machine ever so busy; an ordinary one takes a fifth of a second.
+const HANGS_AFTER: Duration = Duration::from_mins(2);
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 300;
 
@@ -128,13 +132,16 @@ fn run_many() {
     let next = AtomicU64::new(first);
     let (tried, simulated_ms) = (AtomicU64::new(0), AtomicU64::new(0));
     let failed: Mutex<Vec<(u64, Outcome)>> = Mutex::default();
+    let running: Mutex<BTreeMap<u64, Instant>> = Mutex::default();
     let is_enough = || failed.lock().expect("no thread panics").len() as u64 >= failures_max;
-    let work = || loop {
+    let work = |_ends: mpsc::Sender<()>| loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= first + count || is_enough() {
             break;
         }
+        running.lock().expect("no thread panics").insert(seed, Instant::now());
         let outcome = simulate(seed, Kept::Tail);
+        running.lock().expect("no thread panics").remove(&seed);
         tried.fetch_add(1, Ordering::Relaxed);
         simulated_ms.fetch_add(u64::try_from(outcome.simulated.as_millis()).unwrap_or(0), Ordering::Relaxed);
         if outcome.fault.is_some() {
@@ -142,7 +149,17 @@ fn run_many() {
         }
     };
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    std::thread::scope(|scope| {
+        let (ends, ended) = mpsc::channel();
+        for _ in 0..threads {
+            let ends = ends.clone();
+            scope.spawn(|| work(ends));
+        }
+        drop(ends);
+        while ended.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+            end_where_one_hangs(&running.lock().expect("no thread panics"));
+        }
+    });
     let mut failed = failed.into_inner().expect("no thread panics");
     failed.sort_by_key(|(seed, _)| *seed);
     let (tried, hours) = (tried.into_inner(), simulated_ms.into_inner() / 3_600_000);
@@ -153,12 +170,25 @@ fn run_many() {
     }
     if let Some((seed, outcome)) = failed.first() {
         panic!(
-            "{} of {tried} seeds failed. The last steps of seed {seed}:\n{}\nreplay it with\n  BASCULE_SIM_SEED={seed} \
-             cargo test --test sim every_seed -- --nocapture",
+            "{} of {tried} seeds failed. The last steps of seed {seed}:\n{}\n{}",
             failed.len(),
-            outcome.tail
+            outcome.tail,
+            replay_with(*seed)
         );
     }
+}
+
+/// A loop that goes round and round lets no time pass, and no deadline of the simulation ever comes. Nothing can end its
+/// thread but the end of the process.
+fn end_where_one_hangs(running: &BTreeMap<u64, Instant>) {
+    if let Some((seed, began)) = running.iter().find(|(_, began)| began.elapsed() > HANGS_AFTER) {
+        eprintln!("seed {seed}: it has run for {:?}: time stands still. {}", began.elapsed(), replay_with(*seed));
+        std::process::exit(101);
+    }
+}
+
+fn replay_with(seed: u64) -> String {
+    format!("Replay it with\n  BASCULE_SIM_SEED={seed} cargo test --test sim every_seed -- --nocapture")
 }
 
 #[test]
