@@ -10,7 +10,7 @@ use bascule::controller::{
     PlanSnapshot, Pulse, Reconciler, RelayLog, SourceState, Watcher, WatcherSettings, recall,
 };
 use bascule::core::health::Observed;
-use bascule::core::inventory::Edge;
+use bascule::core::inventory::{Edge, RevisionGuard};
 use bascule::core::routing::{OverrideDoc, Overrides};
 use bascule::edge::ClientError;
 use bascule::probe::SAMPLES_BOUND;
@@ -74,7 +74,7 @@ impl Controller {
             settings: WatcherSettings {
                 poll: Duration::from_secs(10),
                 retry_max: Duration::from_secs(20),
-                guard: None,
+                guard: Some(RevisionGuard::default()),
             },
             clock: clock::now,
             source: FakeSource(world.clone()),
