@@ -99,6 +99,9 @@ pub(crate) enum Undo {
     Disk,
 }
 
+/// Lets a revision take out as much as it likes.
+const ALLOWING: &str = "Tidy up\n\nBascule-Allow: remove=1000\n";
+
 /// What the driver must do itself: the controller is its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Deed {
@@ -195,6 +198,8 @@ impl Events {
     }
 
     fn commit(&mut self, world: &mut World, kind: Kind) -> Deed {
+        // What earlier commits allow, and was not made use of, would let an emptied inventory pass.
+        let kind = if kind == EmptiedCommit && self.may_be_allowed(world) { Commit } else { kind };
         let files = match kind {
             BadCommit => self.inventory.spoiled(&mut world.rng),
             EmptiedCommit => self.inventory.emptied(&mut world.rng),
@@ -218,13 +223,27 @@ impl Events {
                 files
             }
         };
-        self.push(world, files, kind)
+        // Now and then somebody who takes out much does not say that it is meant, and nothing more is served for now.
+        let is_allowed = matches!(kind, Commit | ForcePush) && world.rng.u8(..4) > 0;
+        self.push(world, files, (kind, if is_allowed { ALLOWING } else { "" }))
+    }
+
+    /// True while commits that let a revision take out much may not be served.
+    fn may_be_allowed(&self, world: &World) -> bool {
+        let log = &world.branch.log;
+        let served = world.planning.last.as_ref().map(|snapshot| &snapshot.plan.revision);
+        let served_at = log.iter().rposition(|(id, _)| Some(id) == served);
+        log.iter().skip(served_at.map_or(0, |index| index + 1)).any(|(_, message)| !message.is_empty())
     }
 
     /// Puts a commit on the branch.
-    pub(crate) fn push(&mut self, world: &mut World, files: FileSet, kind: Kind) -> Deed {
+    fn push(&mut self, world: &mut World, files: FileSet, (kind, message): (Kind, &str)) -> Deed {
         self.commits += 1;
         let id = Revision::new(format!("{:040x}", self.commits));
+        if kind == ForcePush {
+            world.branch.log.clear();
+        }
+        world.branch.log.push((id.clone(), message.to_owned()));
         let subject = format!("{kind:?}");
         world.branch.info =
             RevisionInfo { id, author: "Ana <ana@example.org>".to_owned(), subject, committed_at: clock::now() };
@@ -238,7 +257,7 @@ impl Events {
     pub(crate) fn push_good(&mut self, world: &mut World) -> Deed {
         self.inventory.touch(self.commits + 1);
         let files = self.inventory.files();
-        self.push(world, files, Commit)
+        self.push(world, files, (Commit, ALLOWING))
     }
 
     fn backends(&mut self, world: &mut World, kind: Kind) -> Deed {

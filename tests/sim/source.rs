@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bascule::core::health::{Failure, Outcome, Sample, Told, Vantage};
+use bascule::core::health::{Failure, Outcome, Sample, Vantage};
 use bascule::core::inventory::{Loaded, load};
 use bascule::core::model::{BackendName, FileSet, Revision, RevisionInfo};
 use bascule::git::{Moved, Revisions, Snapshot, SourceError};
@@ -23,6 +23,8 @@ pub(crate) struct Branch {
     pub(crate) info: RevisionInfo,
     pub(crate) files: FileSet,
     pub(crate) is_rewritten: bool,
+    /// Its commits with their messages, oldest first.
+    pub(crate) log: Vec<(Revision, String)>,
     pub(crate) is_readable: bool,
 }
 
@@ -38,7 +40,7 @@ impl Revisions for FakeSource {
             return Err(SourceError::Timeout { place: "the repository".to_owned(), after });
         }
         self.0.with(|world| {
-            let Branch { info, files, is_rewritten, .. } = &world.branch;
+            let Branch { info, files, is_rewritten, log, .. } = &world.branch;
             let moved = match &last {
                 None => Moved::First,
                 Some(last) if *last == info.id => Moved::Unchanged,
@@ -46,7 +48,7 @@ impl Revisions for FakeSource {
                 Some(_) => Moved::Forward,
             };
             let files = (moved != Moved::Unchanged).then(|| files.clone());
-            let snapshot = Snapshot { info: info.clone(), files, moved, messages: None };
+            let snapshot = Snapshot { info: info.clone(), files, moved, messages: Some(since(log, last.as_ref())) };
             if snapshot.files.is_some() {
                 world.note(&format!("fetched {}", snapshot.info.id));
             }
@@ -57,6 +59,12 @@ impl Revisions for FakeSource {
     async fn check(&self, files: Arc<FileSet>, revision: Revision) -> Option<Loaded> {
         Some(load(&files, revision))
     }
+}
+
+/// The messages of the commits after one; of all where it is not among them any more.
+fn since(log: &[(Revision, String)], last: Option<&Revision>) -> Vec<String> {
+    let after = log.iter().position(|(id, _)| Some(id) == last).map_or(0, |index| index + 1);
+    log[after..].iter().map(|(_, message)| message.clone()).collect()
 }
 
 /// Probes under way and to come, in their order.
@@ -144,14 +152,8 @@ impl Probing {
             Some(Condition::Erring) => (Outcome::Fail(Failure::Status(503)), Duration::from_millis(3)),
             Some(Condition::Hanging | Condition::Vanished) => (Outcome::Fail(Failure::Timeout), probe.timeout),
         };
-        let sample = Sample {
-            backend: name.clone(),
-            vantage: Vantage::Controller,
-            at: clock::now(),
-            latency: took,
-            outcome,
-            told: Told::default(),
-        };
+        let sample =
+            Sample { backend: name.clone(), vantage: Vantage::Controller, at: clock::now(), latency: took, outcome };
         self.put(at + took, name.clone(), Some(sample));
         self.put(at + probe.interval, name, None);
         None

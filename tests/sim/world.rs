@@ -55,7 +55,7 @@ impl World {
         Self {
             rng: Rng::with_seed(seed),
             truth: Truth::default(),
-            branch: Branch { info, files: FileSet::new(), is_rewritten: false, is_readable: true },
+            branch: Branch { info, files: FileSet::new(), is_rewritten: false, log: Vec::new(), is_readable: true },
             edges: EDGES.iter().map(|name| Edge::new(name)).collect(),
             answering: None,
             is_relay_hung: false,
