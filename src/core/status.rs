@@ -8,7 +8,7 @@ mod view;
 
 pub use self::dto::{
     AppliedDto, BackendDto, EdgeDto, EdgeState, EventDto, FaultDto, LastSampleDto, RelayState, RevisionDto, ServiceDto,
-    SiteDto, SiteState, StatusDto, TunnelDto, TunnelState, WireguardDto,
+    SeverDto, SiteDto, SiteState, StatusDto, TunnelDto, TunnelState, WireguardDto,
 };
 pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
 pub use self::text::{Paint, overrides_text, span, text};

@@ -19,13 +19,14 @@ pub(crate) struct Test {
     pub(crate) run: fn(),
 }
 
-pub(crate) const TESTS: [Test; 6] = [
+pub(crate) const TESTS: [Test; 7] = [
     Test { name: "figures_are_right", run: proof::figures_are_right },
     Test { name: "faults_are_found", run: proof::faults_are_found },
     Test { name: "tunnels_are_read", run: tunnels::tunnels_are_read },
     Test { name: "wan", run: wan },
     Test { name: "crash", run: crash },
     Test { name: "bascule_killed", run: bascule_killed },
+    Test { name: "silence", run: super::silence::slow_requests_are_free_at_the_verdict },
 ];
 
 fn wan() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bascule::core::health::{Failure, Outcome, Sample, Vantage};
+use bascule::core::health::{Failure, Outcome, Sample, Told, Vantage};
 use bascule::core::inventory::{Loaded, load};
 use bascule::core::model::{BackendName, FileSet, Revision, RevisionInfo};
 use bascule::git::{Moved, Revisions, Snapshot, SourceError};
@@ -152,8 +152,14 @@ impl Probing {
             Some(Condition::Erring) => (Outcome::Fail(Failure::Status(503)), Duration::from_millis(3)),
             Some(Condition::Hanging | Condition::Vanished) => (Outcome::Fail(Failure::Timeout), probe.timeout),
         };
-        let sample =
-            Sample { backend: name.clone(), vantage: Vantage::Controller, at: clock::now(), latency: took, outcome };
+        let sample = Sample {
+            backend: name.clone(),
+            vantage: Vantage::Controller,
+            at: clock::now(),
+            latency: took,
+            outcome,
+            told: Told::default(),
+        };
         self.put(at + took, name.clone(), Some(sample));
         self.put(at + probe.interval, name, None);
         None

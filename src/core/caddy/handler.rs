@@ -83,8 +83,9 @@ fn link<'e>(service: &'e Service, backends: &[&'e Arc<Backend>], checks: Option<
         handler: "reverse_proxy",
         health_checks: checks,
         load_balancing: load_balancing(service, backends),
-        // Without it every push closes every WebSocket through this handler at once.
-        stream_close_delay: go_duration(service.timeouts.stream_close),
+        // Without it every push closes every WebSocket through this handler at once. Caddy knows one delay for all of them:
+        // a longer time to drain is one for the streams of other backends too.
+        stream_close_delay: go_duration(service.timeouts.stream_close.max(service.timeouts.drain)),
         transport: transport(service),
         upstreams: upstreams(backends),
     }))

@@ -43,6 +43,8 @@ pub(super) struct Apps<'e> {
 #[derive(Serialize)]
 pub(super) struct HttpApp<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) grace_period: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) http_port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) https_port: Option<u16>,

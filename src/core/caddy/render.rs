@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::checks::Checking;
+use super::handler::go_duration;
 use super::json::{Apps, Automation, Certificates, Config, HttpApp, Issuer, Log, Logging, Logs, Policy, TlsApp};
 use super::matcher::Overlaps;
 use super::pool::Pool;
@@ -45,7 +46,8 @@ pub fn render(effective: &Effective, edge: &Edge, pool: &Pool) -> Rendered {
     let overlaps = Overlaps::of(effective);
     let (http_port, https_port) = server::scheme_ports(edge);
     let parts = Parts { effective, overlaps: &overlaps, checking: Checking::of(effective, edge), pool };
-    let http = HttpApp { http_port, https_port, servers: server::servers(parts, edge) };
+    let grace_period = edge.grace.map(go_duration);
+    let http = HttpApp { grace_period, http_port, https_port, servers: server::servers(parts, edge) };
     let logging = parts.checking.is_relay().then(quiet_checks);
     let config = Config { apps: Apps { http, tls: tls_app(effective, edge) }, logging };
     let bytes = written(&config);

@@ -172,6 +172,8 @@ pub struct Timeouts {
     pub response: Duration,
     /// That an upgraded connection outlives a configuration change.
     pub stream_close: Duration,
+    /// That what is open to a backend outlives its leaving.
+    pub drain: Duration,
 }
 
 /// A Caddy that plans are applied to.
@@ -187,6 +189,8 @@ pub struct Edge {
     pub tls: Tls,
     /// How it learns of verdicts between two pushes; none: every change of verdict is pushed.
     pub relay: Option<Relay>,
+    /// Longest wait for requests under way when Caddy ends; none: until the last one is through.
+    pub grace: Option<Duration>,
 }
 
 /// The verdict relay of an edge.

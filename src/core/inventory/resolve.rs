@@ -25,6 +25,9 @@ const DEFAULT_DIAL: Duration = Duration::from_millis(300);
 /// hangs for a quarter of an hour, until TCP gives up.
 const DEFAULT_RESPONSE: Duration = Duration::from_mins(1);
 const DEFAULT_STREAM_CLOSE: Duration = Duration::from_mins(5);
+/// Caddy without a limit refuses connections for as long as one event stream is open, or until it is killed: after 5 s by
+/// its own systemd unit, after 10 s by Docker. Most answers are through in two.
+const DEFAULT_GRACE: Duration = Duration::from_secs(2);
 /// A site that comes and goes takes its traffic back and forth no faster.
 const DEFAULT_PRIORITY_FAILBACK: Duration = Duration::from_secs(30);
 const DEFAULT_CONFIRM: Duration = Duration::from_secs(10);
@@ -88,10 +91,12 @@ fn service_of(doc: ServiceDoc) -> Service {
     paths.sort();
     paths.dedup();
     let timeouts = timeouts.unwrap_or_default();
+    let stream_close = timeouts.stream_close.map_or(DEFAULT_STREAM_CLOSE, TimeSpan::get);
     let timeouts = Timeouts {
         dial: timeouts.dial.map_or(DEFAULT_DIAL, TimeSpan::get),
         response: timeouts.response.map_or(DEFAULT_RESPONSE, TimeSpan::get),
-        stream_close: timeouts.stream_close.map_or(DEFAULT_STREAM_CLOSE, TimeSpan::get),
+        stream_close,
+        drain: timeouts.drain.map_or(stream_close, TimeSpan::get),
     };
     let routing = routing_of(routing.unwrap_or_default());
     let tags = tags.into_iter().collect();
@@ -170,7 +175,7 @@ fn backend_of(doc: BackendDoc, service_decl: &Service) -> Backend {
 }
 
 fn edge_of(doc: EdgeDoc) -> Option<Edge> {
-    let EdgeDoc { name, admin, mut listen, tls: TlsDoc { mode, email }, relay } = doc;
+    let EdgeDoc { name, admin, mut listen, tls: TlsDoc { mode, email }, relay, grace } = doc;
     let tls = match mode {
         TlsModeDoc::Acme => Tls::Acme { email: email? },
         TlsModeDoc::Internal => Tls::Internal,
@@ -178,7 +183,10 @@ fn edge_of(doc: EdgeDoc) -> Option<Edge> {
     };
     listen.sort();
     let relay = relay_of(relay, &admin);
-    Some(Edge { name, admin, listen, tls, relay })
+    // With TLS there is HTTP/3, whose requests Caddy cuts so long after every load, and not only when it ends.
+    let default_grace = (tls == Tls::Off).then_some(DEFAULT_GRACE);
+    let grace = grace.map(TimeSpan::get).or(default_grace);
+    Some(Edge { name, admin, listen, tls, relay, grace })
 }
 
 /// On by default only where the addresses that go without saying are right: the edge's Caddy runs beside bascule. Where it

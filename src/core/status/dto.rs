@@ -6,6 +6,7 @@ pub use self::layers::{EventDto, SiteDto, SiteState, TunnelDto, TunnelState, Wir
 
 use super::OverrideDto;
 use crate::core::model::Timestamp;
+use crate::core::routing::Leaving;
 
 /// The answer of `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,25 @@ pub struct StatusDto {
     /// What happened to sites, tunnels and the prober lately, newest first.
     #[serde(default)]
     pub events: Vec<EventDto>,
+    /// Whether connections to vanished backends are ended; none where that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sever: Option<SeverDto>,
+}
+
+/// Whether connections to vanished backends are ended (`bascule run --sever`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SeverDto {
+    /// They are.
+    On {
+        /// How many were, since bascule started.
+        connections: u64,
+    },
+    /// It was asked for and cannot be done here.
+    Unable {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A revision of the inventory.
@@ -159,6 +179,9 @@ pub struct EdgeDto {
     /// Whether its verdict relay asks; none where it has no relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<RelayState>,
+    /// What is open to backends that get nothing new, as of the last look at the edge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<Leaving>,
     /// Configurations sent since bascule started.
     pub pushes: u64,
     /// Times that it was found to run something nobody committed.

@@ -3,7 +3,7 @@ mod layers;
 use std::fmt::Write as _;
 
 use self::layers::{write_events, write_site};
-use super::{BackendDto, EdgeDto, EdgeState, OverrideDto, StatusDto};
+use super::{BackendDto, EdgeDto, EdgeState, OverrideDto, SeverDto, StatusDto};
 use crate::core::model::{Timestamp, counted};
 
 /// Whether text may carry terminal colours.
@@ -98,6 +98,16 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
         write!(out, "  {}", edge.admin)?;
         write_digests(out, edge, now)?;
         writeln!(out, "  {}, {}", counted(edge.pushes, "push"), counted(edge.drifts, "drift"))?;
+        for leaving in &edge.leaving {
+            writeln!(out, "  {} {leaving}", paint.doubtful("leaving"))?;
+        }
+    }
+    match &status.sever {
+        Some(SeverDto::On { connections }) => {
+            writeln!(out, "\nsever  {}  {} ended", paint.good("on"), counted(*connections, "connection"))?;
+        }
+        Some(SeverDto::Unable { reason }) => writeln!(out, "\nsever  {}  {reason}", paint.bad("unable"))?,
+        None => {}
     }
     if !status.sites.is_empty() {
         writeln!(out)?;

@@ -8,7 +8,7 @@ use super::{
 use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome};
 use crate::core::inventory::{BackendState, Desired, Edge};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp, counted};
-use crate::core::routing::{EffectiveService, Member, Override, Overrides, Plan};
+use crate::core::routing::{EffectiveService, Leaving, Member, Override, Overrides, Plan};
 
 /// Everything a view is made of.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +61,8 @@ pub struct EdgeReport {
     pub fault: Option<(String, Timestamp)>,
     /// Whether its relay asks; none where it has no relay.
     pub relay: Option<RelayState>,
+    /// What is open to backends that get nothing new; none where the edge cannot tell, or was not asked.
+    pub leaving: Option<Vec<Leaving>>,
     /// Configurations sent.
     pub pushes: u64,
     /// Times that it ran something nobody committed.
@@ -101,6 +103,7 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         }),
         edges: edge_dtos,
         events: layers.events.iter().map(|event| event_dto(event, now)).collect(),
+        sever: None,
     }
 }
 
@@ -226,7 +229,7 @@ const DAY_MS: u64 = 86_400_000;
 
 fn edge_dto(edge: &Edge, report: Option<&EdgeReport>, now: Timestamp) -> EdgeDto {
     let report = report.cloned().unwrap_or_default();
-    let EdgeReport { state, since, rendered, applied, fault: _, relay, pushes, drifts } = report;
+    let EdgeReport { state, since, rendered, applied, fault: _, relay, leaving, pushes, drifts } = report;
     EdgeDto {
         name: edge.name.to_string(),
         admin: edge.admin.to_string(),
@@ -240,6 +243,7 @@ fn edge_dto(edge: &Edge, report: Option<&EdgeReport>, now: Timestamp) -> EdgeDto
             at,
         }),
         relay,
+        leaving: leaving.unwrap_or_default(),
         pushes,
         drifts,
     }

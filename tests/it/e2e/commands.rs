@@ -154,8 +154,8 @@ async fn plan_shows_what_apply_then_does() {
     }
     let run = |args: &[&str]| bascule(folder.path(), args);
     let plan = run(&["plan"]).succeeded();
-    let expected = "edge local, which runs nothing yet:\n  + server bascule-http\n  \
-                    + service www -> 127.200.1.23:8080, 127.200.2.23:8080\nPlan: 2 changes on 1 of 1 edge\n";
+    let expected = "edge local, which runs nothing yet:\n  + server bascule-http\n  ~ apps.http.grace_period\n  \
+                    + service www -> 127.200.1.23:8080, 127.200.2.23:8080\nPlan: 3 changes on 1 of 1 edge\n";
     assert_eq!(plan, expected);
     let detailed = run(&["plan", "--detailed-exitcode"]);
     assert_eq!((detailed.code, &detailed.stdout, detailed.stderr.as_str()), (Some(2), &plan, ""));

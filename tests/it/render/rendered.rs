@@ -64,7 +64,7 @@ const CASES: &[Case] = &[
             services: "name: www\ndomains: [www.acecinema.fr, acecinema.fr]\n\
                        health: {path: '/health?full=1', interval: 2s, timeout: 500ms, rise: 1, fall: 2, expect: {status: [204]}}\n\
                        upstream: {protocol: https, server_name: inner.acecinema.fr, verify: false}\n\
-                       timeouts: {dial: 250ms, response: 30s, stream_close: 1h}\n",
+                       timeouts: {dial: 250ms, response: 30s, stream_close: 1h, drain: 2h}\n",
             ..MINIMAL
         },
         down: &[],

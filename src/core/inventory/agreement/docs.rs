@@ -89,13 +89,8 @@ pub(super) fn edge() -> impl Strategy<Value = EdgeDoc> {
         .prop_map(|(mode, email)| TlsDoc { mode, email });
     let relay = (of(any::<bool>()), of(dial()), of(parsed("127\\.0\\.0\\.1:[1-9][0-9]{0,3}")))
         .prop_map(|(enabled, bascule, listen)| RelayDoc { enabled, bascule, listen });
-    (name(), admin, some(listen), tls, of(relay)).prop_map(|(name, admin, listen, tls, relay)| EdgeDoc {
-        name,
-        admin,
-        listen,
-        tls,
-        relay,
-    })
+    (name(), admin, some(listen), tls, of(relay), of(span()))
+        .prop_map(|(name, admin, listen, tls, relay, grace)| EdgeDoc { name, admin, listen, tls, relay, grace })
 }
 
 fn dial() -> impl Strategy<Value = DialAddress> {
@@ -189,10 +184,11 @@ fn upstream() -> impl Strategy<Value = UpstreamDoc> {
 }
 
 fn timeouts() -> impl Strategy<Value = TimeoutsDoc> {
-    (of(span()), of(span()), of(span())).prop_map(|(dial, response, stream_close)| TimeoutsDoc {
+    (of(span()), of(span()), of(span()), of(span())).prop_map(|(dial, response, stream_close, drain)| TimeoutsDoc {
         dial,
         response,
         stream_close,
+        drain,
     })
 }
 

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::core::model::{AdminAddress, DialAddress, EdgeName, Email, Listener};
+use crate::core::model::{AdminAddress, DialAddress, EdgeName, Email, Listener, TimeSpan};
 
 /// An edge: a Caddy that serves the public, which bascule configures through Caddy's admin API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,11 @@ pub struct EdgeDoc {
     /// How the edge learns of verdicts between two pushes. Default: on, where `admin` is a loopback address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<RelayDoc>,
+    /// Longest time that Caddy, told to end, waits for requests under way; it takes no new ones meanwhile. An edge with TLS
+    /// also cuts HTTP/3 requests so long after every change of its configuration. Default: 2s without TLS; with TLS Caddy
+    /// waits until the last request is through, or until its service manager kills it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<TimeSpan>,
 }
 
 /// The verdict relay: a small server inside the edge's Caddy that asks bascule which backends should get traffic, and

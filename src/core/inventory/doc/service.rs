@@ -108,4 +108,9 @@ pub struct TimeoutsDoc {
     /// That a WebSocket may stay open after a configuration change. Default: 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_close: Option<TimeSpan>,
+    /// That what is open to a backend may go on after it was drained, disabled or removed. WebSockets then end by
+    /// themselves; other requests and streams, and those for which this is shorter than `stream_close`, only where
+    /// `bascule run --sever` may end connections. Default: as `stream_close`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<TimeSpan>,
 }
