@@ -199,7 +199,7 @@ impl Events {
 
     fn commit(&mut self, world: &mut World, kind: Kind) -> Deed {
         // What earlier commits allow, and was not made use of, would let an emptied inventory pass.
-        let kind = if kind == EmptiedCommit && self.may_be_allowed(world) { Commit } else { kind };
+        let kind = if kind == EmptiedCommit && Self::may_be_allowed(world) { Commit } else { kind };
         let files = match kind {
             BadCommit => self.inventory.spoiled(&mut world.rng),
             EmptiedCommit => self.inventory.emptied(&mut world.rng),
@@ -229,7 +229,7 @@ impl Events {
     }
 
     /// True while commits that let a revision take out much may not be served.
-    fn may_be_allowed(&self, world: &World) -> bool {
+    fn may_be_allowed(world: &World) -> bool {
         let log = &world.branch.log;
         let served = world.planning.last.as_ref().map(|snapshot| &snapshot.plan.revision);
         let served_at = log.iter().rposition(|(id, _)| Some(id) == served);
