@@ -18,16 +18,17 @@ use self::operators::Operators;
 use crate::api::{self, Api, ApiToken};
 use crate::controller::{
     Answering, Desk, EdgeReports, EdgeSettings, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot, Pulse,
-    Reconciler, RelayLog, SourceState, Watcher, WatcherSettings, chain, recall,
+    Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain, recall,
 };
 use crate::core::health::Observed;
 use crate::core::inventory::{Edge, RevisionGuard};
 use crate::core::model::{DialAddress, Timestamp};
 use crate::core::routing::Overrides;
-use crate::core::status::{Inputs, StatusDto, view};
+use crate::core::status::{Inputs, SeverDto, StatusDto, view};
 use crate::edge::{AdminSettings, Answer, Asked, CaddyAdmin, RelayServer};
 use crate::git::{Location, Source, SourceSettings, watch_local};
 use crate::probe::{ProbeSet, Prober, ProberSettings, SAMPLES_BOUND};
+use crate::sever::Severer;
 use crate::store::Store;
 
 /// Everything that `bascule run` can be told.
@@ -49,8 +50,20 @@ pub struct Settings {
     pub relay: Option<DialAddress>,
     /// How edges are driven.
     pub edge: EdgeSettings,
+    /// Whether connections to backends that vanished are ended.
+    pub sever: Sever,
     /// How many probes may be under way at once, and how they are made.
     pub prober: ProberSettings,
+}
+
+/// Whether connections to backends that vanished, or whose time to drain is over, are ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sever {
+    /// They are not.
+    #[default]
+    Off,
+    /// They are, where this process may.
+    On,
 }
 
 /// The longest that a source which cannot be read is left alone.
@@ -71,6 +84,7 @@ struct Wires {
     reports: watch::Sender<EdgeReports>,
     targets: watch::Sender<Arc<ProbeSet>>,
     overrides: watch::Sender<Arc<Overrides>>,
+    sever: watch::Sender<Option<SeverDto>>,
     pulse: Arc<Pulse>,
     heard: Arc<RelayLog>,
 }
@@ -84,6 +98,7 @@ impl Default for Wires {
             reports: watch::Sender::new(BTreeMap::new()),
             targets: watch::Sender::new(Arc::default()),
             overrides: watch::Sender::new(Arc::default()),
+            sever: watch::Sender::new(None),
             pulse: Arc::default(),
             heard: Arc::default(),
         }
@@ -101,7 +116,7 @@ impl Wires {
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, guard, listen, api_token, relay, edge, prober } = settings;
+    let Settings { source, state, poll, guard, listen, api_token, relay, edge, sever, prober } = settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
@@ -185,6 +200,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         let answer = wires.answer();
         tasks.spawn("relay", |stop| relay.serve(answer, stop));
     }
+    spawn_severer(sever, &wires, &mut tasks);
     let source = wires.source.subscribe();
     let operator = Operators { orders: orders_tx, failbacks: failbacks_tx, source, clock: now };
     let api = Api { view: Arc::new(move || look(&wires)), operator, token: api_token };
@@ -198,6 +214,26 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     match ended {
         None => Ok(()),
         Some(name) => anyhow::bail!("the {name} ended by itself; this is a fault of bascule"),
+    }
+}
+
+/// Starts what ends connections, where that is wanted and can be done; said once where it cannot.
+fn spawn_severer(sever: Sever, wires: &Wires, tasks: &mut Tasks) {
+    match sever {
+        Sever::Off => return,
+        Sever::On => {}
+    }
+    match Severer::open() {
+        Ok(severer) => {
+            wires.sever.send_replace(Some(SeverDto::On { connections: 0 }));
+            let (observed, plans, report) = (wires.observed.subscribe(), wires.plans.subscribe(), wires.sever.clone());
+            tasks.spawn("severer", |stop| Severing { severer, observed, plans, report }.run(stop));
+        }
+        Err(error) => {
+            let reason = chain(&error);
+            warn!(error = %reason, "connections to backends that vanish cannot be ended here");
+            wires.sever.send_replace(Some(SeverDto::Unable { reason }));
+        }
     }
 }
 
@@ -248,7 +284,7 @@ fn look(wires: &Wires) -> StatusDto {
     let plan = wires.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
     let edges = wires.reports.borrow().clone();
     let SourceState { served, fetched_at, fault, refusal } = source;
-    view(&Inputs {
+    let status = view(&Inputs {
         now: now(),
         served: served.as_ref().map(|served| (&served.info, &*served.desired)),
         fetched_at,
@@ -257,7 +293,8 @@ fn look(wires: &Wires) -> StatusDto {
         overrides: &overrides,
         plan: plan.as_deref(),
         edges: &edges,
-    })
+    });
+    StatusDto { sever: wires.sever.borrow().clone(), ..status }
 }
 
 /// The tasks of the controller: one that ends before shutdown ends them all.

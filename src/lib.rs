@@ -8,4 +8,5 @@ pub mod core;
 pub mod edge;
 pub mod git;
 pub mod probe;
+pub mod sever;
 pub mod store;

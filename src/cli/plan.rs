@@ -6,9 +6,9 @@ use clap::builder::BoolishValueParser;
 use serde::Serialize;
 
 use super::{EXIT_CHANGES, Format, inputs, print};
-use crate::core::caddy::{EdgeChange, Pool, diff, render};
+use crate::core::caddy::{EdgeChange, Pool, dialed, diff, render};
 use crate::core::model::{EdgeName, counted};
-use crate::core::routing::{Inputs, plan};
+use crate::core::routing::{Inputs, Leaving, plan};
 use crate::edge::{Admin as _, AdminSettings, CaddyAdmin};
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +33,9 @@ struct EdgePlanDto {
     edge: String,
     digest: String,
     changes: Vec<EdgeChange>,
+    /// What is open to backends that get nothing new, those that would be taken out now among them; none where the edge
+    /// cannot tell.
+    leaving: Option<Vec<Leaving>>,
 }
 
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
@@ -47,7 +50,11 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         let actual = admin.read().await.with_context(|| format!("edge {}", edge.name))?;
         let rendered = render(&plan.effective, edge, &Pool::strict());
         let changes = diff(&actual.config, &rendered.config());
-        plans.push(EdgePlanDto { edge: edge.name.to_string(), digest: rendered.digest.to_string(), changes });
+        let removed = dialed(&actual.config).difference(&dialed(&rendered.config())).cloned().collect();
+        let open = admin.open_requests().await.with_context(|| format!("edge {}", edge.name))?;
+        let leaving = open.map(|open| plan.effective.leaving(edge, &open, &removed));
+        let digest = rendered.digest.to_string();
+        plans.push(EdgePlanDto { edge: edge.name.to_string(), digest, changes, leaving });
     }
     match format {
         Format::Json => print(serde_json::to_string_pretty(&plans)? + "\n")?,
@@ -67,6 +74,7 @@ fn text(plans: &[EdgePlanDto]) -> String {
             (_, false) => lines.push(format!("edge {}, which runs nothing yet:", plan.edge)),
         }
         lines.extend(work.into_iter().map(|change| format!("  {change}")));
+        lines.extend(plan.leaving.iter().flatten().map(|leaving| format!("  leaving {leaving}")));
     }
     let changes = plans.iter().flat_map(|plan| &plan.changes).filter(|change| change.is_work()).count();
     let edges = plans.iter().filter(|plan| !plan.changes.is_empty()).count();

@@ -17,7 +17,7 @@ use super::addresses;
 use super::secret::TokenArgs;
 use super::signals::Signals;
 use crate::api::ApiToken;
-use crate::app::{self, Settings};
+use crate::app::{self, Settings, Sever};
 use crate::controller::{Debounce, EdgeSettings};
 use crate::core::model::{DialAddress, Limits, TextError, TimeSpan};
 use crate::git::{Location, SourceSettings};
@@ -62,10 +62,31 @@ pub(super) struct Args {
     /// Longest wait before an edge is configured while changes go on.
     #[arg(long, env = "BASCULE_CEILING", default_value = "1s")]
     ceiling: TimeSpan,
+    /// Whether connections to a backend are ended that went down without answering anything, or whose time to drain is over:
+    /// requests that wait for it are then tried elsewhere, or fail, at once. Bascule must run in Caddy's network namespace
+    /// with `CAP_NET_ADMIN`; where it may not, that is said once.
+    #[arg(long, env = "BASCULE_SEVER", value_enum, default_value = "off", value_name = "ON|OFF")]
+    sever: SeverArg,
     #[command(flatten)]
     token: TokenArgs,
     #[command(flatten)]
     git: GitArgs,
+}
+
+/// Whether connections are ended.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum SeverArg {
+    On,
+    Off,
+}
+
+impl From<SeverArg> for Sever {
+    fn from(arg: SeverArg) -> Self {
+        match arg {
+            SeverArg::On => Self::On,
+            SeverArg::Off => Self::Off,
+        }
+    }
 }
 
 /// Where relays are answered; none for `off`.
@@ -116,6 +137,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         resync,
         quiet,
         ceiling,
+        sever,
         token,
         git,
     } = args;
@@ -138,8 +160,8 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     let api_token = token.token()?.as_deref().map(ApiToken::new);
     let debounce = Debounce { quiet: quiet.get(), ceiling: ceiling.get() };
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
-    let (poll, guard, relay) = (poll.get(), guard.guard(), relay.0);
-    Ok(Settings { source, state, poll, guard, listen, api_token, relay, edge, prober: prober() })
+    let (poll, guard, relay, sever) = (poll.get(), guard.guard(), relay.0, sever.into());
+    Ok(Settings { source, state, poll, guard, listen, api_token, relay, edge, sever, prober: prober() })
 }
 
 /// The source, and the inventory's folder in it.

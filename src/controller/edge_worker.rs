@@ -194,6 +194,9 @@ impl<A: Admin> EdgeWorker<A> {
         if trigger == Trigger::Plan && memory.failures == 0 && memory.is_served(&target) {
             debug!(edge = %self.edge.name, %digest, "plan changes nothing at this edge");
             self.adopt(memory, &target).await;
+            if self.look_at_leaving(memory, &snapshot.plan, false).await {
+                self.publish(memory);
+            }
             return;
         }
         let instead = instead.filter(|_| !is_refused);
@@ -210,7 +213,11 @@ impl<A: Admin> EdgeWorker<A> {
         if !is_refused {
             memory.report.rendered = Some(target.digest.clone());
         }
+        let (is_served, has_pushed) = (report.outcome.is_served(), report.writes > 0);
         self.conclude(memory, &target, report, trigger).await;
+        if is_served && self.look_at_leaving(memory, &snapshot.plan, has_pushed).await {
+            self.publish(memory);
+        }
     }
 
     /// A new revision renders to what the edge runs already: it is served from now on, and that is said.

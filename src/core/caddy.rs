@@ -20,7 +20,7 @@ mod slots;
 
 pub use self::actual::{Actual, Seen, Standing};
 pub use self::checks::is_relayed;
-pub use self::diff::{EdgeChange, UpstreamWeight, diff};
+pub use self::diff::{EdgeChange, UpstreamWeight, dialed, diff};
 pub use self::matcher::Overlaps;
 pub use self::pool::Pool;
 pub use self::render::{Rendered, render, service_of_route_id};

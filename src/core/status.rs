@@ -7,8 +7,8 @@ mod text;
 mod view;
 
 pub use self::dto::{
-    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RelayState, RevisionDto, ServiceDto, SiteDto,
-    SiteState, StatusDto,
+    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, RelayState, RevisionDto, ServiceDto, SeverDto,
+    SiteDto, SiteState, StatusDto,
 };
 pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
 pub use self::text::{Paint, overrides_text, span, text};

@@ -1,6 +1,7 @@
 use std::future::Future;
 
 use crate::core::caddy::Actual;
+use crate::core::routing::OpenRequests;
 
 use super::AdminError;
 
@@ -14,4 +15,9 @@ pub trait Admin: Sync {
     /// `config` is JSON. An error of class [`FaultClass::UnknownOutcome`](super::FaultClass) means that the edge may have
     /// taken it all the same.
     fn replace(&self, config: Vec<u8>, etag: &str) -> impl Future<Output = Result<(), AdminError>> + Send;
+
+    /// How many requests and streams are under way to each upstream; none where the edge cannot tell.
+    fn open_requests(&self) -> impl Future<Output = Result<Option<OpenRequests>, AdminError>> + Send {
+        async { Ok(None) }
+    }
 }

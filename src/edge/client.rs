@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Admin, AdminError, BoxError, Request};
 use crate::core::caddy::Actual;
 use crate::core::model::AdminAddress;
+use crate::core::routing::OpenRequests;
 
 /// How much of a strange answer is shown.
 const EXCERPT_CHARS: usize = 200;
@@ -19,6 +20,13 @@ const MESSAGE_CHARS_MAX: usize = 2000;
 
 /// The host that names a Unix socket in `Host` and `Origin`. Caddy checks no `Host` on a socket.
 const SOCKET_HOST: &str = "localhost";
+
+/// The whole configuration. The final slash matters: without it Caddy redirects, and the tag is for the path as asked.
+const CONFIG_PATH: &str = "/config/";
+
+/// What is under way to each upstream. Streams are counted too, and addresses that no configuration has any more as long as
+/// something is open to them (2.11.7; seen for WebSockets and event streams).
+const UPSTREAMS_PATH: &str = "/reverse_proxy/upstreams";
 
 /// Limits of one admin client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,9 +108,8 @@ impl CaddyAdmin {
         &self.address
     }
 
-    fn request(&self, method: Method) -> RequestBuilder {
-        // The final slash matters: without it Caddy redirects, and the tag is for the path as asked.
-        let request = self.client.request(method, format!("http://{}/config/", self.host)).header(HOST, &self.host);
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, format!("http://{}{path}", self.host)).header(HOST, &self.host);
         if self.send_origin.load(Ordering::Relaxed) {
             request.header(ORIGIN, format!("http://{}", self.host))
         } else {
@@ -112,7 +119,7 @@ impl CaddyAdmin {
 
     async fn try_read(&self) -> Result<Actual, AdminError> {
         let limit = self.settings.read_timeout;
-        let response = self.request(Method::GET).timeout(limit).send().await;
+        let response = self.request(Method::GET, CONFIG_PATH).timeout(limit).send().await;
         let response = response.map_err(|error| self.transport_error(&error, Request::Read, limit))?;
         let status = response.status();
         let etag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
@@ -130,7 +137,8 @@ impl CaddyAdmin {
 
     async fn try_replace(&self, config: Vec<u8>, etag: &str) -> Result<(), AdminError> {
         let limit = self.settings.load_timeout;
-        let request = self.request(Method::POST).header(CONTENT_TYPE, "application/json").header(IF_MATCH, etag);
+        let request =
+            self.request(Method::POST, CONFIG_PATH).header(CONTENT_TYPE, "application/json").header(IF_MATCH, etag);
         let response = request.body(config).timeout(limit).send().await;
         let response = response.map_err(|error| self.transport_error(&error, Request::Replace, limit))?;
         let status = response.status();
@@ -140,6 +148,28 @@ impl CaddyAdmin {
         }
         let body = self.body(response, Request::Replace, limit).await?;
         Err(self.refusal(status, &body, Request::Replace))
+    }
+
+    async fn try_count(&self) -> Result<Option<OpenRequests>, AdminError> {
+        let limit = self.settings.read_timeout;
+        let response = self.request(Method::GET, UPSTREAMS_PATH).timeout(limit).send().await;
+        let response = response.map_err(|error| self.transport_error(&error, Request::Count, limit))?;
+        let status = response.status();
+        let body = self.body(response, Request::Count, limit).await?;
+        match status {
+            StatusCode::OK => {}
+            // A Caddy without the module.
+            StatusCode::NOT_FOUND => return Ok(None),
+            _ => return Err(self.refusal(status, &body, Request::Count)),
+        }
+        let counts: Vec<UpstreamCount> =
+            serde_json::from_slice(&body).map_err(|_| self.not_caddy(status, excerpt(&body)))?;
+        let mut open = OpenRequests::new();
+        for UpstreamCount { address, num_requests } in counts {
+            // Caddy's counter may be a moment below zero.
+            *open.entry(address).or_default() += u64::try_from(num_requests).unwrap_or_default();
+        }
+        Ok(Some(open))
     }
 
     /// Reads an answer's body up to the limit.
@@ -212,6 +242,18 @@ impl Admin for CaddyAdmin {
         // Only after a read, which has found out whether an `Origin` is wanted; so the body need not be kept for a second try.
         self.try_replace(config, etag).await
     }
+
+    async fn open_requests(&self) -> Result<Option<OpenRequests>, AdminError> {
+        let result = self.try_count().await;
+        if self.wants_origin(&result) { self.try_count().await } else { result }
+    }
+}
+
+/// An upstream as Caddy counts it.
+#[derive(Deserialize)]
+struct UpstreamCount {
+    address: String,
+    num_requests: i64,
 }
 
 /// Caddy's error answer.

@@ -131,6 +131,8 @@ pub enum Request {
     Read,
     /// To run another configuration.
     Replace,
+    /// What is under way to its upstreams.
+    Count,
 }
 
 impl fmt::Display for Request {
@@ -138,6 +140,7 @@ impl fmt::Display for Request {
         f.write_str(match self {
             Self::Read => "reading the config",
             Self::Replace => "loading a config",
+            Self::Count => "counting requests",
         })
     }
 }

@@ -8,7 +8,7 @@ use bascule::core::health::{
 };
 use bascule::core::inventory::BackendState;
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
-use bascule::core::routing::Overrides;
+use bascule::core::routing::{Leaving, Overrides};
 use bascule::core::status::{
     Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, RelayState, SiteState, StatusDto, text, view,
 };
@@ -77,6 +77,12 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         fault: None,
         pushes: 4,
         relay: Some(RelayState::Asked),
+        leaving: Some(vec![Leaving {
+            upstream: "127.1.0.3:80".to_owned(),
+            backend: Some("idle-dijon-1".to_owned()),
+            reason: "draining".to_owned(),
+            open: 1,
+        }]),
         drifts: 1,
     };
     let stalled = EdgeReport {
@@ -86,6 +92,7 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         fault: Some(("Caddy refuses the configuration: loading module".to_owned(), ago(200_000))),
         pushes: 9,
         relay: None,
+        leaving: None,
         drifts: 0,
     };
     [("ovh", in_sync), ("zurich", stalled)].map(|(name, report)| (name.parse().expect("a name"), report)).into()

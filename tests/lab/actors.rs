@@ -35,9 +35,22 @@ health: { path: /health, interval: 1s, timeout: 500ms, rise: 2, fall: 2 }
 timeouts: { response: 1s }
 ";
 
+/// How Bascule is set up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup {
+    /// The service, but for its name and domain.
+    pub(crate) service: &'static str,
+    /// More arguments of `bascule run`.
+    pub(crate) arguments: &'static [&'static str],
+}
+
+/// As the lab has it.
+const USUAL: Setup = Setup { service: SERVICE, arguments: &[] };
+
 /// The three programs. They end with it.
 pub(crate) struct Bascule {
     folder: PathBuf,
+    arguments: &'static [&'static str],
     controller: Option<Program>,
     pub(crate) caddy: Program,
     pub(crate) forge: Program,
@@ -46,12 +59,18 @@ pub(crate) struct Bascule {
 impl Bascule {
     /// Starts everything; the edge serves a little later.
     pub(crate) fn begin(world: &World, folder: &Path) -> Self {
-        commit(world, folder);
+        Self::begin_as(USUAL, world, folder)
+    }
+
+    /// Starts everything in another way than the usual one.
+    pub(crate) fn begin_as(setup: Setup, world: &World, folder: &Path) -> Self {
+        let Setup { service, arguments } = setup;
+        commit(service, world, folder);
         let this = std::env::current_exe().expect("the path of this program");
         let mut command = world.hub.command(&this);
         let forge = Program::start(command.args(["forge", &FORGE.to_string()]).arg(folder), folder, "forge");
         let caddy = start_caddy(world, folder);
-        let mut bascule = Self { folder: folder.to_owned(), controller: None, caddy, forge };
+        let mut bascule = Self { folder: folder.to_owned(), arguments, controller: None, caddy, forge };
         bascule.start(world);
         bascule
     }
@@ -63,6 +82,7 @@ impl Bascule {
             .args(["--log-format", "json", "run", "--poll", "2s", "--fetch-timeout", "5s"])
             .args(["--repo", &format!("http://{FORGE}/remote.git")])
             .args(["--listen", &API.to_string()])
+            .args(self.arguments)
             .arg("--state")
             .arg(self.folder.join("bascule.db"))
             .current_dir(&self.folder);
@@ -144,14 +164,14 @@ pub(crate) fn caddy_program() -> PathBuf {
 }
 
 /// Writes the inventory, and commits it to a bare repository `remote.git`.
-fn commit(world: &World, folder: &Path) {
+fn commit(service: &str, world: &World, folder: &Path) {
     let work = folder.join("work");
     let write = |path: &str, text: &str| {
         let path = work.join("inventory").join(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("the run's folder is writable");
         fs::write(path, text).expect("the run's folder is writable");
     };
-    write("services/www.yaml", &format!("name: www\ndomains: [{DOMAIN}]\n{SERVICE}"));
+    write("services/www.yaml", &format!("name: www\ndomains: [{DOMAIN}]\n{service}"));
     write(
         "edges/hub.yaml",
         &format!("name: hub\nadmin: http://127.0.0.1:{ADMIN_PORT}\nlisten: [\"{EDGE}\"]\ntls: {{ mode: \"off\" }}\n"),

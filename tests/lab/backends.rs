@@ -28,6 +28,8 @@ use super::process::Program;
 pub(crate) const WHO: &str = "x-backend";
 /// What making a page takes. Long enough that some requests are always in flight when a site is cut.
 const WORK: Duration = Duration::from_millis(50);
+/// What the patient ones among the pages take, of a backend that is well.
+pub(crate) const PATIENT: Duration = Duration::from_secs(6);
 /// What a slow backend takes for everything.
 const SLOW: Duration = Duration::from_secs(5);
 /// Between two events, and between two chunks of a download.
@@ -165,6 +167,10 @@ async fn route(request: Request) -> Response {
         (&Method::GET, ("page", _)) => {
             tokio::time::sleep(WORK).await;
             vec![b'.'; PAGE_BYTES].into_response()
+        }
+        (&Method::GET | &Method::POST, ("patient", _)) => {
+            tokio::time::sleep(PATIENT).await;
+            "at last\n".into_response()
         }
         (&Method::POST, ("submit", id)) => submit(id.to_owned(), request).await,
         (&Method::GET, ("echo", _)) => echo(request),

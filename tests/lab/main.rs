@@ -20,6 +20,7 @@ mod process;
 mod proof;
 mod report;
 mod short;
+mod silence;
 mod waiting;
 mod world;
 

@@ -44,6 +44,13 @@ impl Namespace {
         run(tool("ip").args(["-n", &self.name]).args(arguments.split_whitespace()));
     }
 
+    /// Sets a kernel parameter of it. `/proc/sys/net` is that of whoever opens it.
+    pub(crate) fn set(&self, parameter: &str, value: &str) {
+        let path = Path::new("/proc/sys").join(parameter);
+        let written = self.within(|| std::fs::write(&path, value));
+        written.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
     /// Runs a script of `nft` in it.
     #[track_caller]
     fn nft(&self, script: &str) {

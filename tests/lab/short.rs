@@ -19,12 +19,13 @@ pub(crate) struct Test {
     pub(crate) run: fn(),
 }
 
-pub(crate) const TESTS: [Test; 5] = [
+pub(crate) const TESTS: [Test; 6] = [
     Test { name: "figures_are_right", run: proof::figures_are_right },
     Test { name: "faults_are_found", run: proof::faults_are_found },
     Test { name: "wan", run: wan },
     Test { name: "crash", run: crash },
     Test { name: "bascule_killed", run: bascule_killed },
+    Test { name: "silence", run: super::silence::slow_requests_are_free_at_the_verdict },
 ];
 
 fn wan() {

@@ -87,6 +87,8 @@ impl World {
         sweep_tunnels();
         let folder = tempfile::Builder::new().prefix(&run_prefix()).tempdir().expect("a scratch folder");
         let (client, hub) = (Namespace::add("client"), Namespace::add("hub"));
+        // As docs/operations.md advises: a connection that waits to be accepted moves on when Caddy replaces its listeners.
+        hub.set("net/ipv4/tcp_migrate_req", "1");
         link(&hub, ("to-client", "192.0.2.1/24"), &client, ("wan", "192.0.2.2/24"));
         let hub_key = Key::new();
         let mut hub_conf = vec![format!("[Interface]\nPrivateKey = {}\nListenPort = {TUNNEL_PORT}\n", hub_key.private)];

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::caddy;
 use super::places::{Places, SITES, backend_name};
-use crate::app::{self, Settings};
+use crate::app::{self, Settings, Sever};
 use crate::controller::EdgeSettings;
 use crate::core::inventory::RevisionGuard;
 use crate::core::model::Limits;
@@ -63,6 +63,7 @@ impl World {
             api_token: None,
             relay: Some(places.relay.to_string().parse()?),
             edge: EdgeSettings::default(),
+            sever: Sever::Off,
             prober: super::super::run::prober(),
         };
         let controller = tokio::spawn(app::run(settings, shutdown.clone()));

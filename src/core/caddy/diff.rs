@@ -166,6 +166,11 @@ pub fn diff(actual: &Value, rendered: &Value) -> Vec<EdgeChange> {
     changes
 }
 
+/// Every address that the services of a configuration dial.
+pub fn dialed(config: &Value) -> BTreeSet<String> {
+    Parts::of(config).services.values().flat_map(|route| dials(route.json)).collect()
+}
+
 fn of_service(service: &str, before: Route<'_>, after: Route<'_>) -> Vec<EdgeChange> {
     // The server is part of it: a service that moves between listeners changes.
     if before.server == after.server && compare::same_value(before.json, after.json) {

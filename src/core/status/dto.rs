@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OverrideDto;
 use crate::core::model::Timestamp;
+use crate::core::routing::Leaving;
 
 /// The answer of `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,25 @@ pub struct StatusDto {
     pub services: Vec<ServiceDto>,
     /// Edges by name.
     pub edges: Vec<EdgeDto>,
+    /// Whether connections to vanished backends are ended; none where that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sever: Option<SeverDto>,
+}
+
+/// Whether connections to vanished backends are ended (`bascule run --sever`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SeverDto {
+    /// They are.
+    On {
+        /// How many were, since bascule started.
+        connections: u64,
+    },
+    /// It was asked for and cannot be done here.
+    Unable {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A revision of the inventory.
@@ -173,6 +193,9 @@ pub struct EdgeDto {
     /// Whether its verdict relay asks; none where it has no relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<RelayState>,
+    /// What is open to backends that get nothing new, as of the last look at the edge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<Leaving>,
     /// Configurations sent since bascule started.
     pub pushes: u64,
     /// Times that it was found to run something nobody committed.

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use super::{BackendDto, EdgeDto, EdgeState, OverrideDto, SiteState, StatusDto};
+use super::{BackendDto, EdgeDto, EdgeState, OverrideDto, SeverDto, SiteState, StatusDto};
 use crate::core::model::{Timestamp, counted};
 
 /// Whether text may carry terminal colours.
@@ -90,6 +90,16 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
         write!(out, "\nedge {}  {state}  {}", edge.name, edge.admin)?;
         write_digests(out, edge, now)?;
         writeln!(out, "  {}, {}", counted(edge.pushes, "push"), counted(edge.drifts, "drift"))?;
+        for leaving in &edge.leaving {
+            writeln!(out, "  {} {leaving}", paint.doubtful("leaving"))?;
+        }
+    }
+    match &status.sever {
+        Some(SeverDto::On { connections }) => {
+            writeln!(out, "\nsever  {}  {} ended", paint.good("on"), counted(*connections, "connection"))?;
+        }
+        Some(SeverDto::Unable { reason }) => writeln!(out, "\nsever  {}  {reason}", paint.bad("unable"))?,
+        None => {}
     }
     for service in &status.services {
         let serving = match service.serving.as_str() {

@@ -7,7 +7,7 @@ use super::{
 use crate::core::health::{BackendHealth, Observed, Outcome};
 use crate::core::inventory::{Desired, Edge};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp};
-use crate::core::routing::{EffectiveService, Member, Override, Overrides, Plan};
+use crate::core::routing::{EffectiveService, Leaving, Member, Override, Overrides, Plan};
 
 /// Everything a view is made of.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +56,8 @@ pub struct EdgeReport {
     pub fault: Option<(String, Timestamp)>,
     /// Whether its relay asks; none where it has no relay.
     pub relay: Option<RelayState>,
+    /// What is open to backends that get nothing new; none where the edge cannot tell, or was not asked.
+    pub leaving: Option<Vec<Leaving>>,
     /// Configurations sent.
     pub pushes: u64,
     /// Times that it ran something nobody committed.
@@ -94,6 +96,7 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
             effective.services.values().map(|service| service_dto(service, observed, now)).collect()
         }),
         edges: edge_dtos,
+        sever: None,
     }
 }
 
@@ -190,7 +193,7 @@ fn backend_dto(member: &Member, observed: &Observed, now: Timestamp) -> BackendD
 
 fn edge_dto(edge: &Edge, report: Option<&EdgeReport>) -> EdgeDto {
     let report = report.cloned().unwrap_or_default();
-    let EdgeReport { state, rendered, applied, fault: _, relay, pushes, drifts } = report;
+    let EdgeReport { state, rendered, applied, fault: _, relay, leaving, pushes, drifts } = report;
     EdgeDto {
         name: edge.name.to_string(),
         admin: edge.admin.to_string(),
@@ -202,6 +205,7 @@ fn edge_dto(edge: &Edge, report: Option<&EdgeReport>) -> EdgeDto {
             at,
         }),
         relay,
+        leaving: leaving.unwrap_or_default(),
         pushes,
         drifts,
     }

@@ -17,10 +17,11 @@ const UNITS: &[(&str, &[&str])] = &[
     ("probe", &["core"]),
     ("edge", &["core"]),
     ("store", &["core"]),
+    ("sever", &["core"]),
     ("api", &["core"]),
-    ("controller", &["core", "git", "probe", "edge", "store"]),
-    ("app", &["core", "git", "probe", "edge", "store", "api", "controller"]),
-    ("cli", &["core", "git", "probe", "edge", "store", "api", "controller", "app"]),
+    ("controller", &["core", "git", "probe", "edge", "store", "sever"]),
+    ("app", &["core", "git", "probe", "edge", "store", "sever", "api", "controller"]),
+    ("cli", &["core", "git", "probe", "edge", "store", "sever", "api", "controller", "app"]),
 ];
 
 /// Files that only declare modules, and the binary.
