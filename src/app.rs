@@ -23,7 +23,7 @@ use crate::controller::{
 use crate::core::health::Observed;
 use crate::core::inventory::Edge;
 use crate::core::model::{DialAddress, Timestamp};
-use crate::core::routing::Overrides;
+use crate::core::routing::{InventoryGuard, Overrides};
 use crate::core::status::{Inputs, StatusDto, view};
 use crate::edge::{AdminSettings, Answer, Asked, CaddyAdmin, RelayServer};
 use crate::git::{Location, Source, SourceSettings, watch_local};
@@ -45,6 +45,8 @@ pub struct Settings {
     pub api_token: Option<ApiToken>,
     /// Where relays of edges are answered; none: nowhere.
     pub relay: Option<DialAddress>,
+    /// How much observation may take out of the whole inventory at once; none: all.
+    pub guard: Option<InventoryGuard>,
     /// How edges are driven.
     pub edge: EdgeSettings,
     /// How many probes may be under way at once, and how they are made.
@@ -99,7 +101,7 @@ impl Wires {
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, listen, api_token, relay, edge, prober } = settings;
+    let Settings { source, state, poll, listen, api_token, relay, guard, edge, prober } = settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
@@ -153,6 +155,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let desk = Desk {
         clock: now,
         store: store.clone(),
+        guard,
         source: wires.source.subscribe(),
         observed: wires.observed.subscribe(),
         plans: wires.plans.subscribe(),
@@ -169,6 +172,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         overrides: wires.overrides.subscribe(),
         failbacks,
         remembered: chosen,
+        guard,
         heard: Arc::clone(&wires.heard),
         plans: wires.plans.clone(),
         reports: wires.reports.clone(),

@@ -18,6 +18,7 @@ use crate::api::ApiToken;
 use crate::app::{self, Settings};
 use crate::controller::{Debounce, EdgeSettings};
 use crate::core::model::{DialAddress, Limits, TextError, TimeSpan};
+use crate::core::routing::InventoryGuard;
 use crate::git::{Location, SourceSettings};
 use crate::probe::{ProberSettings, raise_open_files};
 
@@ -58,6 +59,13 @@ pub(super) struct Args {
     /// Longest wait before an edge is configured while changes go on.
     #[arg(long, env = "BASCULE_CEILING", default_value = "1s")]
     ceiling: TimeSpan,
+    /// How many backends probes may take out at once, of those at all sites but the one that loses most: a share of what is
+    /// up, or `off`. What goes down beyond that stays in rotation, and the status says so.
+    #[arg(long, env = "BASCULE_GUARD", default_value = "50%", value_name = "SHARE|off")]
+    guard: GuardArg,
+    /// Within which time is at once, for `--guard`.
+    #[arg(long, env = "BASCULE_GUARD_WINDOW", default_value = "1m")]
+    guard_window: TimeSpan,
     #[command(flatten)]
     token: TokenArgs,
     #[command(flatten)]
@@ -73,6 +81,24 @@ impl std::str::FromStr for RelayArg {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "off" { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))) }
+    }
+}
+
+/// A share in percent; none for `off`.
+#[derive(Debug, Clone, Copy)]
+struct GuardArg(Option<u32>);
+
+impl std::str::FromStr for GuardArg {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let percent = text.strip_suffix('%').and_then(|digits| digits.parse().ok()).filter(|it| (1..100).contains(it));
+        let refused =
+            || TextError { text: text.to_owned(), expected: "a share from `1%` to `99%`, such as `50%`, or `off`" };
+        percent.map(|percent| Self(Some(percent))).ok_or_else(refused)
     }
 }
 
@@ -99,8 +125,23 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Everything that can be refused without opening anything is refused here, by its flag, its value and the cure.
 fn settings(args: Args) -> anyhow::Result<Settings> {
-    let Args { repo, branch, path, state, poll, fetch_timeout, listen, relay, resync, quiet, ceiling, token, git } =
-        args;
+    let Args {
+        repo,
+        branch,
+        path,
+        state,
+        poll,
+        fetch_timeout,
+        listen,
+        relay,
+        resync,
+        quiet,
+        ceiling,
+        guard,
+        guard_window,
+        token,
+        git,
+    } = args;
     ensure!(
         quiet <= ceiling,
         "`--quiet {quiet}` is longer than `--ceiling {ceiling}`, the longest wait of all: give a shorter `--quiet` or a \
@@ -120,7 +161,8 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     let api_token = token.token()?.as_deref().map(ApiToken::new);
     let debounce = Debounce { quiet: quiet.get(), ceiling: ceiling.get() };
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
-    Ok(Settings { source, state, poll: poll.get(), listen, api_token, relay: relay.0, edge, prober: prober() })
+    let guard = guard.0.map(|percent| InventoryGuard { percent, window: guard_window.get() });
+    Ok(Settings { source, state, poll: poll.get(), listen, api_token, relay: relay.0, guard, edge, prober: prober() })
 }
 
 /// The source, and the inventory's folder in it.

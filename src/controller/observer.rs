@@ -188,7 +188,11 @@ impl State {
         let mut before = std::mem::take(&mut self.watched);
         for backend in desired.backends.values() {
             let target = Some(backend.probe_target());
-            let watched = before.remove(&backend.name).map(|watched| (watched.health, watched.asked_since));
+            let earlier = before.remove(&backend.name);
+            // What was up at this address and is down by a new probe has gone down.
+            let is_there = |earlier: &&Watched| earlier.backend.upstream() == backend.upstream();
+            let was_up = earlier.as_ref().filter(is_there).is_some_and(|earlier| earlier.health.was_ever_up());
+            let watched = earlier.map(|watched| (watched.health, watched.asked_since));
             let known = watched.or_else(|| remembered.remove(&backend.name).map(|health| (health, None)));
             let had_some = known.is_some();
             let known = known.filter(|(health, _)| health.target == target && backend.state != BackendState::Disabled);
@@ -196,7 +200,7 @@ impl State {
                 // The state file is not to bring back what is forgotten here.
                 self.dirty.insert(backend.name.clone());
             }
-            let anew = || (BackendHealth { target, ..BackendHealth::default() }, Some(now));
+            let anew = || (BackendHealth { target, was_up, ..BackendHealth::default() }, Some(now));
             let (health, asked_since) = known.unwrap_or_else(anew);
             let thresholds = Thresholds::from(&backend.probe);
             let watched = Watched { backend: Arc::clone(backend), thresholds, health, asked_since };

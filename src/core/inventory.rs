@@ -23,7 +23,7 @@ pub use self::desired::{
     Backend, BackendState, Connections, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay,
     Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,
 };
-pub use self::doc::{StatusRange, Sticky};
+pub use self::doc::{Minimum, StatusRange, Sticky};
 pub use self::kind::Kind;
 pub use self::load::{Loaded, load};
 pub use self::schema::{embedded, schemas};

@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod failback;
 mod faults;
+mod guard;
 mod kill9;
 mod orders;
 mod overrides;

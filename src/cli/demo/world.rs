@@ -16,6 +16,7 @@ use super::places::{Places, SITES, backend_name};
 use crate::app::{self, Settings};
 use crate::controller::EdgeSettings;
 use crate::core::model::Limits;
+use crate::core::routing::InventoryGuard;
 use crate::core::status::StatusDto;
 use crate::git::{Credentials, Location, SourceSettings};
 
@@ -60,6 +61,7 @@ impl World {
             listen: places.api,
             api_token: None,
             relay: Some(places.relay.to_string().parse()?),
+            guard: Some(InventoryGuard::default()),
             edge: EdgeSettings::default(),
             prober: super::super::run::prober(),
         };

@@ -10,7 +10,7 @@ use super::json::{
 use super::pool::{Pool, Waiting};
 use super::slots::slots;
 use crate::core::inventory::{Backend, Connections, Page, Policy, Service, Sticky, UpstreamProtocol, WhenAllDown};
-use crate::core::routing::{EffectiveService, Serving};
+use crate::core::routing::{EffectiveService, Role, Serving};
 
 /// Time between TCP's own probes of a connection on which nothing moves: so one to a machine that vanished ends within half
 /// a minute.
@@ -37,7 +37,8 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
     let is_alone = everything.len() == 1 || matches!(service.routing.policy, Policy::Single { .. });
     let is_relayed = checking.is_relay() && checks::is_relayed(service);
     let waiting = if is_relayed { Waiting::Listed } else { Waiting::LeftOut };
-    let mut links = if is_alone { Vec::new() } else { tier_links(service, checking, &pool.tiers(effective, waiting)) };
+    let mut links =
+        if is_alone { Vec::new() } else { tier_links(effective, checking, &pool.tiers(effective, waiting)) };
     let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
     let has_sweep = !is_alone && !is_last_page && !checking.is_lean();
     if links.is_empty() && !everything.is_empty() && (is_alone || !is_last_page) {
@@ -61,9 +62,20 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
     chain::join(links).unwrap_or_else(no_backend_response)
 }
 
-fn tier_links<'e>(service: &'e Service, checking: &Checking<'e>, tiers: &[Vec<&'e Arc<Backend>>]) -> Vec<Handler<'e>> {
+fn tier_links<'e>(
+    effective: &'e EffectiveService,
+    checking: &Checking<'e>,
+    tiers: &[Vec<&'e Arc<Backend>>],
+) -> Vec<Handler<'e>> {
+    let service = &*effective.service;
+    let is_relayed = checking.is_relay() && checks::is_relayed(service);
+    let is_held = |backend: &&Arc<Backend>| {
+        effective.member(&backend.name).is_some_and(|member| matches!(member.role, Role::Guarded(_)))
+    };
     let tier_link = |tier: &Vec<&'e Arc<Backend>>| {
-        let active = checks::active(service, checking, tier);
+        // Caddy's own check of the backend would find what the probe found, and end the hold.
+        let is_asked = is_relayed || !tier.iter().any(is_held);
+        let active = checks::active(service, checking, tier).filter(|_| is_asked);
         link(service, tier, Some(HealthChecks { active, passive: Some(checks::passive(service)) }))
     };
     tiers.iter().map(tier_link).collect()

@@ -44,7 +44,7 @@ impl Pool {
     /// True for a backend that a tier's link has.
     pub fn has(&self, member: &Member) -> bool {
         match member.role {
-            Role::InRotation | Role::Standby => true,
+            Role::InRotation | Role::Guarded(_) | Role::Standby => true,
             Role::Out(Exclusion::HeldBack | Exclusion::TierTooSmall) => self.waiting == Waiting::Listed,
             Role::LastResort
             | Role::Out(
@@ -76,7 +76,7 @@ impl Pool {
     pub(super) fn everything<'e>(&self, effective: &'e EffectiveService) -> Vec<&'e Arc<Backend>> {
         let is_single = matches!(effective.service.routing.policy, Policy::Single { .. });
         let belongs = |member: &&Member| match member.role {
-            Role::InRotation | Role::LastResort => true,
+            Role::InRotation | Role::Guarded(_) | Role::LastResort => true,
             Role::Out(Exclusion::Overridden(_)) => self.kept.contains(&member.backend.name),
             Role::Standby => !is_single,
             Role::Out(why) => !is_single && !why.is_declared(),

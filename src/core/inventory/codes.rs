@@ -22,6 +22,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("empty-file", "A file declares nothing."),
     ("empty-list", "A list that needs an item has none."),
     ("empty-tier", "No backend that takes traffic is in a tier."),
+    ("guard-over-site", "The guard of a service would hold backends of a site that is lost."),
+    ("guard-unreachable", "The guard of a service asks for more backends than there are."),
     ("health-url", "A backend's health URL is not at the backend itself."),
     ("health-with-tcp", "A TCP probe has a path or an expected answer."),
     ("min-healthy-unreachable", "A tier has fewer backends than it needs to serve."),

@@ -9,7 +9,7 @@ mod site;
 
 pub use self::backend::{BackendDoc, StateDoc};
 pub use self::edge::{EdgeDoc, RelayDoc, TlsDoc, TlsModeDoc};
-pub use self::routing::{FailbackDoc, PageDoc, PolicyDoc, RoutingDoc, Sticky, WhenAllDownDoc};
+pub use self::routing::{FailbackDoc, GuardDoc, Minimum, PageDoc, PolicyDoc, RoutingDoc, Sticky, WhenAllDownDoc};
 pub use self::service::{
     ConnectionsDoc, ExpectDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StatusRange, TimeoutsDoc, UpstreamDoc,
     UpstreamProtocolDoc,

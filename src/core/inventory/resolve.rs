@@ -98,7 +98,7 @@ fn service_of(doc: ServiceDoc) -> Service {
 }
 
 fn routing_of(doc: RoutingDoc) -> Routing {
-    let RoutingDoc { policy, sites, tags, min_healthy, confirm, failback, sticky, when_all_down, page } = doc;
+    let RoutingDoc { policy, sites, tags, min_healthy, confirm, failback, sticky, guard, when_all_down, page } = doc;
     let tiers: Vec<Tier> = sites.into_iter().map(Tier::Site).chain(tags.into_iter().map(Tier::Tag)).collect();
     let (policy, default_failback) = match policy {
         PolicyDoc::Spread => (Policy::Spread, Failback::After(Duration::ZERO)),
@@ -126,7 +126,8 @@ fn routing_of(doc: RoutingDoc) -> Routing {
         retry_after: retry_after.map_or(DEFAULT_RETRY_AFTER, TimeSpan::get),
         html,
     };
-    Routing { policy, failback, sticky, when_all_down, page }
+    let guard = guard.map(|guard| guard.min_healthy);
+    Routing { policy, failback, sticky, guard, when_all_down, page }
 }
 
 /// Over TLS a connection costs more than a round trip, and is kept.

@@ -3,6 +3,7 @@
 mod addresses;
 mod domains;
 mod edges;
+mod guard;
 mod health;
 mod names;
 mod references;
@@ -20,7 +21,7 @@ use crate::core::model::{ServiceName, SiteName};
 /// A family of rules.
 type Rule = fn(&View<'_>) -> Vec<Finding>;
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     names::check,
     references::check,
     addresses::check,
@@ -30,6 +31,7 @@ const RULES: [Rule; 9] = [
     upstream::check,
     edges::check,
     routing::check,
+    guard::check,
 ];
 
 /// Holds all documents against all rules.

@@ -31,8 +31,8 @@ pub enum Detail {
     UpstreamMoved(BackendName, SocketAddr, SocketAddr),
     /// A backend's weight differs: before, after.
     WeightChanged(BackendName, u16, u16),
-    /// A backend is kept in rotation only since all are down, or no longer only for that.
-    LastResort(BackendName, Role),
+    /// A backend stays in rotation in another role, before and after: it is down and is kept all the same, or no longer.
+    Kept(BackendName, Role, Role),
 }
 
 impl fmt::Display for Change {
@@ -50,10 +50,16 @@ impl fmt::Display for Change {
             Detail::WeightChanged(name, from, to) => {
                 write!(f, "service {service}: weight of {name} from {from} to {to}")
             }
-            Detail::LastResort(name, Role::LastResort) => {
+            Detail::Kept(name, _, Role::LastResort) => {
                 write!(f, "service {service}: {name} is down and stays in rotation, as all are")
             }
-            Detail::LastResort(name, _) => write!(f, "service {service}: {name} is no longer a last resort"),
+            Detail::Kept(name, _, Role::Guarded(guard)) => {
+                write!(f, "service {service}: {name} is down and stays in rotation, held by {guard}")
+            }
+            Detail::Kept(name, Role::Guarded(guard), _) => {
+                write!(f, "service {service}: {name} is no longer held by {guard}")
+            }
+            Detail::Kept(name, _, _) => write!(f, "service {service}: {name} is no longer a last resort"),
         }
     }
 }
@@ -107,7 +113,7 @@ fn of_member(before: Option<&Member>, after: &Member) -> Vec<Detail> {
     let was_in = before.filter(|member| member.role.gets_traffic());
     match (was_in, after.role) {
         (None, Role::Out(_) | Role::Standby) => Vec::new(),
-        (None, Role::InRotation | Role::LastResort) => vec![Detail::UpstreamAdded(name, upstream)],
+        (None, Role::InRotation | Role::LastResort | Role::Guarded(_)) => vec![Detail::UpstreamAdded(name, upstream)],
         (Some(_), Role::Out(_) | Role::Standby) => {
             vec![Detail::UpstreamRemoved(name, upstream, after.role.reason().unwrap_or_default())]
         }
@@ -120,7 +126,7 @@ fn of_member(before: Option<&Member>, after: &Member) -> Vec<Detail> {
                 details.push(Detail::WeightChanged(name.clone(), member.backend.weight, backend.weight));
             }
             if member.role != role {
-                details.push(Detail::LastResort(name, role));
+                details.push(Detail::Kept(name, member.role, role));
             }
             details
         }

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Action, Override};
+use super::{Action, Guard, Override};
 use crate::core::health::Verdict;
 use crate::core::inventory::Backend;
 use crate::core::model::Timestamp;
@@ -43,6 +43,8 @@ pub enum Role {
     InRotation,
     /// It is down and gets traffic all the same, since every other one is down too.
     LastResort,
+    /// It is down and gets traffic all the same: a guard lets observation take out no more.
+    Guarded(Guard),
     /// It would: a tier before its own serves, or another backend of a service that has one at a time.
     Standby,
     /// It does not.
@@ -53,7 +55,7 @@ impl Role {
     /// True when requests are sent to the backend now.
     pub const fn gets_traffic(self) -> bool {
         match self {
-            Self::InRotation | Self::LastResort => true,
+            Self::InRotation | Self::LastResort | Self::Guarded(_) => true,
             Self::Standby | Self::Out(_) => false,
         }
     }
@@ -63,6 +65,7 @@ impl Role {
         match self {
             Self::InRotation => None,
             Self::LastResort => Some("last resort: nothing else is up".to_owned()),
+            Self::Guarded(guard) => Some(format!("down, held in rotation by {guard}")),
             Self::Standby => Some("standby".to_owned()),
             Self::Out(why) => Some(why.to_string()),
         }

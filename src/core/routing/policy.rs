@@ -4,7 +4,7 @@ mod priority;
 mod single;
 mod spread;
 
-use super::{Choice, Member, Role};
+use super::{Choice, Guard, Member, Role};
 use crate::core::health::Verdict;
 use crate::core::inventory::{Policy, Service};
 use crate::core::model::Timestamp;
@@ -22,6 +22,8 @@ pub(super) struct Candidate {
     pub(super) is_down: bool,
     /// Until when it is held down for flapping; none where it is not.
     pub(super) held_until: Option<Timestamp>,
+    /// The guard that holds it in rotation though it is down; it is not taken for down then.
+    pub(super) guard: Option<Guard>,
     /// Since when its verdict holds.
     pub(super) since: Option<Timestamp>,
     /// True where an operator takes it for up.

@@ -7,7 +7,7 @@ use super::{
 use crate::core::health::{BackendHealth, Observed, Outcome};
 use crate::core::inventory::{Desired, Edge};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp};
-use crate::core::routing::{EffectiveService, Member, Override, Overrides, Plan};
+use crate::core::routing::{EffectiveService, Member, Override, Overrides, Plan, Role};
 
 /// Everything a view is made of.
 #[derive(Debug, Clone, Copy)]
@@ -134,11 +134,12 @@ fn faults(inputs: &Inputs<'_>) -> Vec<FaultDto> {
         faults.push(fault("prober".to_owned(), message, since, &[]));
     }
     for hold in inputs.plan.map_or(&[][..], |plan| &plan.holds) {
-        let service = hold.service();
-        let backends = inputs.plan.and_then(|plan| plan.effective.services.get(service));
-        let downs = backends.into_iter().flat_map(|service| &service.members);
+        let services = inputs.plan.into_iter().flat_map(|plan| &plan.effective.services);
+        let meant = services.filter(|(name, _)| hold.service().is_none_or(|service| service == *name));
+        let is_meant = |member: &&Member| hold.service().is_some() || matches!(member.role, Role::Guarded(_));
+        let downs = meant.flat_map(|(_, service)| &service.members).filter(is_meant);
         let since = downs.filter_map(|member| inputs.observed.backends.get(&member.backend.name)?.since).max();
-        faults.push(fault(format!("service {service}"), hold.reason(), since.unwrap_or(now), &[]));
+        faults.push(fault(hold.scope(), hold.reason(), since.unwrap_or(now), &[]));
     }
     faults
 }

@@ -7,9 +7,9 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use crate::core::inventory::doc::{
-    BackendDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, PageDoc, PolicyDoc,
-    RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc,
-    UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
+    BackendDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, GuardDoc, HealthDoc, HealthTypeDoc, Minimum, PageDoc,
+    PolicyDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc, TlsDoc,
+    TlsModeDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
 };
 use crate::core::model::{DialAddress, Email, Hostname, Listener, PathPrefix, Port, RequestPath, TimeSpan};
 
@@ -118,9 +118,10 @@ fn routing() -> impl Strategy<Value = RoutingDoc> {
         retry_after,
         html,
     });
-    let counts = (of(1u32..=1000), of(span()));
+    let guard = parsed::<Minimum>("[1-9][0-9]{0,2}|[1-9][0-9]?%").prop_map(|min_healthy| GuardDoc { min_healthy });
+    let counts = (of(1u32..=1000), of(span()), of(guard));
     (policy, tiers, counts, of(failback), of(sticky), when, of(page)).prop_map(
-        |(policy, (sites, tags), (min_healthy, confirm), failback, sticky, when_all_down, page)| RoutingDoc {
+        |(policy, (sites, tags), (min_healthy, confirm, guard), failback, sticky, when_all_down, page)| RoutingDoc {
             policy,
             sites,
             tags,
@@ -128,6 +129,7 @@ fn routing() -> impl Strategy<Value = RoutingDoc> {
             confirm,
             failback,
             sticky,
+            guard,
             when_all_down,
             page,
         },

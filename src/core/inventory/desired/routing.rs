@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Backend;
-use crate::core::inventory::doc::Sticky;
+use crate::core::inventory::doc::{Minimum, Sticky};
 use crate::core::model::{SiteName, Tag};
 
 /// How the backends of a service are chosen.
@@ -14,6 +14,8 @@ pub struct Routing {
     pub failback: Failback,
     /// What keeps a client at one backend.
     pub sticky: Option<Sticky>,
+    /// Backends that observation may not take out; none: it may take out all.
+    pub guard: Option<Minimum>,
     /// What happens when none is up.
     pub when_all_down: WhenAllDown,
     /// The answer in place of the service: when all are down (if that is the policy), and in maintenance.

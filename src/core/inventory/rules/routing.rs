@@ -29,7 +29,8 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 
 /// A key that the policy does not use: to ignore it would serve something other than what was reviewed.
 fn contradictions(service: &Declared<ServiceDoc>, routing: &RoutingDoc) -> Vec<Finding> {
-    let RoutingDoc { policy, sites, tags, min_healthy, confirm, failback, sticky, when_all_down: _, page: _ } = routing;
+    let RoutingDoc { policy, sites, tags, min_healthy, confirm, failback, sticky, guard, when_all_down: _, page: _ } =
+        routing;
     let mut findings = Vec::new();
     let mut refuse = |key: &str, message: String, hint: &str| {
         let finding =
@@ -56,6 +57,10 @@ fn contradictions(service: &Declared<ServiceDoc>, routing: &RoutingDoc) -> Vec<F
     }
     if is_single && sticky.is_some() {
         refuse("sticky", "with `policy: single` there is one backend to go to".to_owned(), "remove `sticky`");
+    }
+    if is_single && guard.is_some() {
+        let hint = "remove `guard`: the one backend stays until another is up and `confirm` has passed";
+        refuse("guard", "`guard` means nothing with `policy: single`".to_owned(), hint);
     }
     match failback {
         Some(FailbackDoc { after: Some(_), manual: Some(true) }) => {

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::explain::{FLAWS_MAX, Flaw, child, shortened};
-use crate::core::inventory::doc::{StatusRange, Sticky};
+use crate::core::inventory::doc::{Minimum, StatusRange, Sticky};
 use crate::core::inventory::yaml::escape;
 use crate::core::model::{
     AdminAddress, DialAddress, Email, Hostname, Listener, PathPrefix, RequestPath, ServiceName, TimeSpan,
@@ -31,7 +31,7 @@ macro_rules! texts {
 }
 
 /// Every newtype with a pattern. All names share one.
-const NEWTYPES: [Text; 11] = texts![
+const NEWTYPES: [Text; 12] = texts![
     ServiceName,
     Hostname,
     PathPrefix,
@@ -42,7 +42,8 @@ const NEWTYPES: [Text; 11] = texts![
     Email,
     TimeSpan,
     StatusRange,
-    Sticky
+    Sticky,
+    Minimum
 ];
 
 /// Text whose type comes from elsewhere; the patterns stand in the document types.
