@@ -11,6 +11,7 @@ mod outlook;
 mod overrides;
 mod plan;
 mod policy;
+mod rise;
 
 pub use self::change::{Change, Detail};
 pub use self::choice::Choice;
@@ -21,3 +22,5 @@ pub use self::member::{Exclusion, Member, Role};
 pub use self::outlook::outlook;
 pub use self::overrides::{Action, Cause, Field, Override, OverrideDoc, Overrides, Refusal, Target, signature};
 pub use self::plan::{Hold, Inputs, Plan, plan};
+pub(in crate::core) use self::rise::quarters;
+pub use self::rise::{Ramp, Rise};

@@ -11,6 +11,7 @@ mod orders;
 mod overrides;
 mod program;
 mod push;
+mod ramp;
 mod relay;
 mod secrets;
 mod settings;

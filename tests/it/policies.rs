@@ -3,6 +3,7 @@
 mod guard;
 mod history;
 mod inventory_guard;
+mod rise;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::policy::{self, Candidate};
-use super::{Action, Choice, Exclusion, Inputs, Member, Role, damping, guard};
+use super::{Action, Choice, Exclusion, Inputs, Member, Ramp, Rise, Role, damping, guard};
 use crate::core::health::Verdict;
 use crate::core::inventory::{Backend, BackendState, Service, WhenAllDown};
 use crate::core::model::{BackendName, ServiceName, Timestamp};
@@ -25,6 +25,8 @@ pub struct EffectiveService {
     pub members: Vec<Member>,
     /// What was chosen, where the policy chooses.
     pub choice: Option<Choice>,
+    /// Traffic that moves back in steps to the tier that was chosen; none where it does not.
+    pub ramp: Option<Ramp>,
 }
 
 impl EffectiveService {
@@ -116,19 +118,25 @@ impl EffectiveService {
             .collect();
         if service.maintenance || candidates.is_empty() {
             let serving = if service.maintenance { Serving::Maintenance } else { Serving::Nothing };
-            return (Self { service: Arc::clone(service), serving, members, choice }, None);
+            return (Self { service: Arc::clone(service), serving, members, choice, ramp: None }, None);
         }
         damping::hold(inputs, &members, choice.as_ref(), &mut candidates);
         guard::hold(service, &members, held, &mut candidates);
-        let asked = policy::Question { service, members: &members, candidates: &candidates, choice, now: inputs.now };
-        let policy::Answer { roles, choice, next_at } = policy::answer(&asked);
+        // The places of tiers are those of the routing that they were counted in.
+        let ramp = before.filter(|before| before.service.routing == service.routing).and_then(|before| before.ramp);
+        let ramp = ramp.map(|ramp| (ramp.from, ramp.rise.since));
+        let (candidates, now) = (&candidates[..], inputs.now);
+        let asked = policy::Question { service, members: &members, candidates, choice, ramp, now };
+        let policy::Answer { roles, choice, ramp, next_at } = policy::answer(&asked);
         for (index, role) in roles {
             members[index].role = role;
         }
-        guard::name(&candidates, &mut members);
-        let next_at = [next_at, damping::name(&candidates, &mut members)].into_iter().flatten().min();
+        guard::name(candidates, &mut members);
+        let released_at = damping::name(candidates, &mut members);
+        let risen_at = rise(inputs.now, service, before, &mut members);
+        let next_at = [next_at, released_at, risen_at].into_iter().flatten().min();
         let serving = serving(service, &mut members);
-        (Self { service: Arc::clone(service), serving, members, choice }, next_at)
+        (Self { service: Arc::clone(service), serving, members, choice, ramp }, next_at)
     }
 }
 
@@ -148,6 +156,27 @@ fn candidate(inputs: &Inputs<'_>, before: Option<&EffectiveService>, index: usiz
     }
 }
 
+/// Begins slow starts and takes them further. What was down and comes back begins one, if it was seen to be out: after a
+/// restart, or by an operator's word, it has its whole share. The moment is that of the next step.
+fn rise(
+    now: Timestamp,
+    service: &Service,
+    before: Option<&EffectiveService>,
+    members: &mut [Member],
+) -> Option<Timestamp> {
+    let (length, before) = (service.routing.slow_start?, before?);
+    let mut next_at: Option<Timestamp> = None;
+    for member in members.iter_mut().filter(|member| member.role == Role::InRotation && member.overridden.is_none()) {
+        let Some(earlier) = before.member(&member.backend.name) else { continue };
+        let since = if was_out(earlier.role) { Some(now) } else { earlier.rise.map(|rise| rise.since) };
+        if let Some((rise, at)) = since.and_then(|since| Rise::at(now, since, length)) {
+            member.rise = Some(rise);
+            next_at = Some(next_at.map_or(at, |earlier| earlier.min(at)));
+        }
+    }
+    next_at
+}
+
 /// True for what a probe took out, now or a while ago.
 const fn was_out(role: Role) -> bool {
     matches!(role, Role::Out(Exclusion::Down | Exclusion::Recovering | Exclusion::Flapping { .. }))
@@ -164,6 +193,7 @@ fn judge(inputs: &Inputs<'_>, service: &Service, backend: &Arc<Backend>) -> Memb
         verdict: inputs.observed.verdict(&backend.name),
         tier: service.routing.policy.tier_of(backend),
         role: role(inputs, service, backend),
+        rise: None,
         overridden: inputs.overrides.of(backend, inputs.now).cloned(),
     }
 }

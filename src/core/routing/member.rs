@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Action, Guard, Override};
+use super::{Action, Guard, Override, Rise};
 use crate::core::health::Verdict;
 use crate::core::inventory::Backend;
 use crate::core::model::Timestamp;
@@ -17,6 +17,8 @@ pub struct Member {
     pub tier: usize,
     /// Whether it gets traffic, and why (not).
     pub role: Role,
+    /// How far it has come back to its share of the traffic; none where it has all of it.
+    pub rise: Option<Rise>,
     /// What an operator decided about it, or about its site.
     pub overridden: Option<Arc<Override>>,
 }
@@ -29,7 +31,8 @@ impl Member {
             // The override says all that the role does.
             (Role::Out(Exclusion::Overridden(_)), Some(overridden)) => Some(overridden),
             (role, overridden) => {
-                let parts: Vec<_> = [role.reason(), overridden].into_iter().flatten().collect();
+                let share = |rise: Rise| format!("at {} % of its share, as it was down", rise.percent());
+                let parts: Vec<_> = [role.reason(), self.rise.map(share), overridden].into_iter().flatten().collect();
                 (!parts.is_empty()).then(|| parts.join("; "))
             }
         }

@@ -4,7 +4,7 @@ mod priority;
 mod single;
 mod spread;
 
-use super::{Choice, Guard, Member, Role};
+use super::{Choice, Guard, Member, Ramp, Role};
 use crate::core::health::Verdict;
 use crate::core::inventory::{Policy, Service};
 use crate::core::model::Timestamp;
@@ -56,6 +56,8 @@ pub(super) struct Question<'a> {
     pub(super) candidates: &'a [Candidate],
     /// What was chosen before.
     pub(super) choice: Option<Choice>,
+    /// The tier from which traffic was moving back, and since when.
+    pub(super) ramp: Option<(usize, Timestamp)>,
     pub(super) now: Timestamp,
 }
 
@@ -66,6 +68,8 @@ pub(super) struct Answer {
     pub(super) roles: Vec<(usize, Role)>,
     /// What is chosen now.
     pub(super) choice: Option<Choice>,
+    /// The tier from which traffic moves back to the chosen one, and how far it has come.
+    pub(super) ramp: Option<Ramp>,
     /// When time alone would change the answer.
     pub(super) next_at: Option<Timestamp>,
 }

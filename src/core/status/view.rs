@@ -156,12 +156,13 @@ fn service_dto(effective: &EffectiveService, observed: &Observed, now: Timestamp
         domains: service.domains.iter().map(ToString::to_string).collect(),
         paths: service.paths.iter().map(ToString::to_string).collect(),
         serving: effective.serving.as_str().to_owned(),
+        returning: effective.ramp.map(|ramp| ramp.rise.percent()),
         backends: effective.members.iter().map(|member| backend_dto(member, observed, now)).collect(),
     }
 }
 
 fn backend_dto(member: &Member, observed: &Observed, now: Timestamp) -> BackendDto {
-    let Member { backend, verdict, tier, role, overridden: _ } = member;
+    let Member { backend, verdict, tier, role, rise: _, overridden: _ } = member;
     let unknown = BackendHealth::default();
     let health = observed.backends.get(&backend.name).unwrap_or(&unknown);
     let failure = |outcome: &Outcome| match outcome {

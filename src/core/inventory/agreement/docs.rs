@@ -110,7 +110,11 @@ fn health() -> impl Strategy<Value = HealthDoc> {
 fn routing() -> impl Strategy<Value = RoutingDoc> {
     let policy = prop::sample::select(&[PolicyDoc::Spread, PolicyDoc::Priority, PolicyDoc::Single][..]);
     let tiers = (prop::collection::vec(name(), 0..3), tags());
-    let failback = (of(span()), of(any::<bool>())).prop_map(|(after, manual)| FailbackDoc { after, manual });
+    let failback = (of(span()), of(span()), of(any::<bool>())).prop_map(|(after, ramp, manual)| FailbackDoc {
+        after,
+        ramp,
+        manual,
+    });
     let sticky = parsed::<Sticky>("cookie|client_address|header:[A-Za-z-]{1,8}");
     let when = prop::sample::select(&[WhenAllDownDoc::ServeAll, WhenAllDownDoc::Page][..]);
     let page = (of(200u16..=599), of(span()), of("[a-z<>{}]{0,20}")).prop_map(|(status, retry_after, html)| PageDoc {
@@ -119,19 +123,22 @@ fn routing() -> impl Strategy<Value = RoutingDoc> {
         html,
     });
     let guard = parsed::<Minimum>("[1-9][0-9]{0,2}|[1-9][0-9]?%").prop_map(|min_healthy| GuardDoc { min_healthy });
-    let counts = (of(1u32..=1000), of(span()), of(guard));
+    let counts = (of(1u32..=1000), of(span()), of(span()), of(guard));
     (policy, tiers, counts, of(failback), of(sticky), when, of(page)).prop_map(
-        |(policy, (sites, tags), (min_healthy, confirm, guard), failback, sticky, when_all_down, page)| RoutingDoc {
-            policy,
-            sites,
-            tags,
-            min_healthy,
-            confirm,
-            failback,
-            sticky,
-            guard,
-            when_all_down,
-            page,
+        |(policy, (sites, tags), (min_healthy, confirm, slow_start, guard), failback, sticky, when_all_down, page)| {
+            RoutingDoc {
+                policy,
+                sites,
+                tags,
+                min_healthy,
+                confirm,
+                failback,
+                sticky,
+                slow_start,
+                guard,
+                when_all_down,
+                page,
+            }
         },
     )
 }

@@ -12,6 +12,10 @@ pub struct Routing {
     pub policy: Policy,
     /// When traffic returns to what has recovered.
     pub failback: Failback,
+    /// Time over which traffic moves back to a tier; none: at once.
+    pub ramp: Option<Duration>,
+    /// Time over which a backend that was down comes back to its share; none: at once.
+    pub slow_start: Option<Duration>,
     /// What keeps a client at one backend.
     pub sticky: Option<Sticky>,
     /// Backends that observation may not take out; none: it may take out all.

@@ -35,6 +35,10 @@ pub struct RoutingDoc {
     /// `client_address`, or a header of the request such as `header:X-Tenant`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,
+    /// Time over which a backend that was down comes back to its share of the traffic: a quarter of it at first, and a
+    /// quarter more after each third of the time. Each step is a push. Default: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<TimeSpan>,
     /// How many backends probes may take out, with `policy: spread` and `policy: priority`. Default: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardDoc>,
@@ -61,7 +65,7 @@ pub enum PolicyDoc {
     Single,
 }
 
-/// When traffic returns to what has recovered: one of the two.
+/// When traffic returns to what has recovered: `after` or `manual`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
@@ -69,6 +73,11 @@ pub struct FailbackDoc {
     /// Time that it must have been up without a break.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<TimeSpan>,
+    /// Time over which the traffic moves back then, with `policy: priority`: a quarter of it at first, and a quarter more
+    /// after each third of the time. Each step is a push. An operator's `bascule failback` moves all at once. Default: at
+    /// once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<TimeSpan>,
     /// True: only when an operator says so, with `bascule failback`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<bool>,
