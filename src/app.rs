@@ -20,10 +20,10 @@ use crate::controller::{
     Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot,
     Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain, recall,
 };
-use crate::core::health::{Layers, Observed};
+use crate::core::health::{BackendHealth, Layers, Observed};
 use crate::core::inventory::{Edge, RevisionGuard};
-use crate::core::model::{DialAddress, Timestamp};
-use crate::core::routing::Overrides;
+use crate::core::model::{BackendName, DialAddress, ServiceName, Timestamp};
+use crate::core::routing::{Choice, InventoryGuard, Overrides};
 use crate::core::status::{Inputs, SeverDto, StatusDto, view};
 use crate::edge::{AdminSettings, Answer, Asked, CaddyAdmin, RelayServer};
 use crate::git::{Location, Source, SourceSettings, watch_local};
@@ -41,13 +41,15 @@ pub struct Settings {
     /// Time between two reads of the source.
     pub poll: Duration,
     /// How much a revision may take out without a word; none: as much as it likes.
-    pub guard: Option<RevisionGuard>,
+    pub revision_guard: Option<RevisionGuard>,
     /// Where the API listens.
     pub listen: SocketAddr,
     /// What who gives orders from another machine must have; none: nobody may.
     pub api_token: Option<ApiToken>,
     /// Where relays of edges are answered; none: nowhere.
     pub relay: Option<DialAddress>,
+    /// How much observation may take out of the whole inventory at once; none: all.
+    pub guard: Option<InventoryGuard>,
     /// How edges are driven.
     pub edge: EdgeSettings,
     /// Whether connections to backends that vanished are ended.
@@ -120,7 +122,8 @@ impl Wires {
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, guard, listen, api_token, relay, edge, sever, prober } = settings;
+    let Settings { source, state, poll, revision_guard, listen, api_token, relay, guard, edge, sever, prober } =
+        settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
@@ -138,20 +141,14 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         wires.source.send_replace(SourceState { served: Some(served), ..SourceState::default() });
     }
     recall_overrides(&store, &wires).await;
-    let remembered = store.health().await.unwrap_or_else(|error| {
-        warn!(error = %chain(&error), "verdicts are not readable in the state file; probing starts anew");
-        BTreeMap::new()
-    });
-    let chosen = store.choices().await.unwrap_or_else(|error| {
-        warn!(error = %chain(&error), "what was chosen is not readable in the state file; services start at what they prefer");
-        BTreeMap::new()
-    });
+    let remembered = recall_health(&store).await;
+    let chosen = recall_choices(&store).await;
 
     let mut tasks = Tasks::new(shutdown.clone());
     let wake = Arc::new(Notify::new());
     tasks.guards.extend(watch_source(&followed, poll, &wake));
     let watcher = Watcher {
-        settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard },
+        settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard: revision_guard },
         clock: now,
         source,
         store: store.clone(),
@@ -174,6 +171,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let desk = Desk {
         clock: now,
         store: store.clone(),
+        guard,
         source: wires.source.subscribe(),
         observed: wires.observed.subscribe(),
         plans: wires.plans.subscribe(),
@@ -190,6 +188,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         overrides: wires.overrides.subscribe(),
         failbacks,
         remembered: chosen,
+        guard,
         heard: Arc::clone(&wires.heard),
         plans: wires.plans.clone(),
         reports: wires.reports.clone(),
@@ -296,6 +295,22 @@ async fn recall_overrides(store: &Store, wires: &Wires) {
             error!(error = %chain(&error), "overrides are not readable in the state file: none holds; set them again");
         }
     }
+}
+
+/// What was known of backends before this run.
+async fn recall_health(store: &Store) -> BTreeMap<BackendName, BackendHealth> {
+    store.health().await.unwrap_or_else(|error| {
+        warn!(error = %chain(&error), "verdicts are not readable in the state file; probing starts anew");
+        BTreeMap::new()
+    })
+}
+
+/// What services had chosen before this run.
+async fn recall_choices(store: &Store) -> BTreeMap<ServiceName, Choice> {
+    store.choices().await.unwrap_or_else(|error| {
+        warn!(error = %chain(&error), "what was chosen is not readable in the state file; services start at what they prefer");
+        BTreeMap::new()
+    })
 }
 
 /// The view of this moment.

@@ -1,5 +1,5 @@
 mod credentials;
-mod guard;
+mod revision_guard;
 
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::credentials::{GitArgs, credentials};
-use self::guard::GuardArgs;
+use self::revision_guard::RevisionGuardArgs;
 use super::addresses;
 use super::secret::TokenArgs;
 use super::signals::Signals;
@@ -20,6 +20,7 @@ use crate::api::ApiToken;
 use crate::app::{self, Settings, Sever};
 use crate::controller::{Debounce, EdgeSettings};
 use crate::core::model::{DialAddress, Limits, TextError, TimeSpan};
+use crate::core::routing::InventoryGuard;
 use crate::git::{Location, SourceSettings};
 use crate::probe::{ProberSettings, raise_open_files};
 
@@ -45,7 +46,7 @@ pub(super) struct Args {
     #[arg(long, env = "BASCULE_FETCH_TIMEOUT", default_value = "60s")]
     fetch_timeout: TimeSpan,
     #[command(flatten)]
-    guard: GuardArgs,
+    revision_guard: RevisionGuardArgs,
     /// Where the API listens. Whoever reaches it may read; orders (`override`, `failback`) are taken only from this machine
     /// itself, over loopback, or with the token of `--api-token-file`.
     #[arg(long, env = "BASCULE_LISTEN", default_value = "127.0.0.1:7500", value_name = "ADDRESS", value_parser = addresses::listen)]
@@ -67,6 +68,13 @@ pub(super) struct Args {
     /// with `CAP_NET_ADMIN`; where it may not, that is said once.
     #[arg(long, env = "BASCULE_SEVER", value_enum, default_value = "off", value_name = "ON|OFF")]
     sever: SeverArg,
+    /// How many backends probes may take out at once, of those at all sites but the one that loses most: a share of what is
+    /// up, or `off`. What goes down beyond that stays in rotation, and the status says so.
+    #[arg(long, env = "BASCULE_GUARD", default_value = "50%", value_name = "SHARE|off")]
+    guard: GuardArg,
+    /// Within which time is at once, for `--guard`.
+    #[arg(long, env = "BASCULE_GUARD_WINDOW", default_value = "1m")]
+    guard_window: TimeSpan,
     #[command(flatten)]
     token: TokenArgs,
     #[command(flatten)]
@@ -101,6 +109,24 @@ impl std::str::FromStr for RelayArg {
     }
 }
 
+/// A share in percent; none for `off`.
+#[derive(Debug, Clone, Copy)]
+struct GuardArg(Option<u32>);
+
+impl std::str::FromStr for GuardArg {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let percent = text.strip_suffix('%').and_then(|digits| digits.parse().ok()).filter(|it| (1..100).contains(it));
+        let refused =
+            || TextError { text: text.to_owned(), expected: "a share from `1%` to `99%`, such as `50%`, or `off`" };
+        percent.map(|percent| Self(Some(percent))).ok_or_else(refused)
+    }
+}
+
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let settings = settings(args)?;
     let mut signals = Signals::listen()?;
@@ -131,12 +157,14 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         state,
         poll,
         fetch_timeout,
-        guard,
+        revision_guard,
         listen,
         relay,
         resync,
         quiet,
         ceiling,
+        guard,
+        guard_window,
         sever,
         token,
         git,
@@ -160,8 +188,9 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     let api_token = token.token()?.as_deref().map(ApiToken::new);
     let debounce = Debounce { quiet: quiet.get(), ceiling: ceiling.get() };
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
-    let (poll, guard, relay, sever) = (poll.get(), guard.guard(), relay.0, sever.into());
-    Ok(Settings { source, state, poll, guard, listen, api_token, relay, edge, sever, prober: prober() })
+    let guard = guard.0.map(|percent| InventoryGuard { percent, window: guard_window.get() });
+    let (poll, revision_guard, relay, sever) = (poll.get(), revision_guard.guard(), relay.0, sever.into());
+    Ok(Settings { source, state, poll, revision_guard, listen, api_token, relay, guard, edge, sever, prober: prober() })
 }
 
 /// The source, and the inventory's folder in it.

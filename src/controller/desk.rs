@@ -9,7 +9,7 @@ use super::{Clock, PlanSnapshot, SourceState, chain};
 use crate::core::health::Observed;
 use crate::core::inventory::Desired;
 use crate::core::routing::{
-    Choice, Inputs, Override, OverrideDoc, Overrides, Refusal, Returned, fail_back, outlook, signature,
+    Choice, Inputs, InventoryGuard, Override, OverrideDoc, Overrides, Refusal, Returned, fail_back, outlook, signature,
 };
 use crate::store::{Store, StoreError};
 
@@ -48,6 +48,8 @@ pub struct Desk {
     pub clock: Clock,
     /// Where overrides are kept.
     pub store: Store,
+    /// How much observation may take out of the whole inventory at once.
+    pub guard: Option<InventoryGuard>,
     /// What is desired.
     pub source: watch::Receiver<SourceState>,
     /// What is observed.
@@ -109,6 +111,7 @@ impl Desk {
             observed: &self.observed.borrow(),
             overrides,
             previous: previous.as_ref().map(|plan| &plan.effective),
+            guard: self.guard,
             now: (self.clock)(),
             ..Inputs::declared(desired)
         };

@@ -190,19 +190,23 @@ impl State {
         for backend in desired.backends.values() {
             let target = Some(backend.probe_target());
             let grace = Grace::from(now, backend.probe.grace);
-            let known = before.remove(&backend.name).map(|watched| {
+            let earlier = before.remove(&backend.name);
+            // What was up at this address and is down by a new probe has gone down.
+            let is_there = |earlier: &&Watched| earlier.backend.upstream() == backend.upstream();
+            let was_up = earlier.as_ref().filter(is_there).is_some_and(|earlier| earlier.health.was_ever_up());
+            let watched = earlier.map(|watched| {
                 let is_back = watched.backend.state != BackendState::Active && backend.state == BackendState::Active;
                 (watched.health, watched.asked_since, if is_back { grace } else { watched.grace })
             });
-            let remembered = || remembered.remove(&backend.name).map(|health| (health, None, Grace::default()));
-            let known = known.or_else(remembered);
+            let recalled = || remembered.remove(&backend.name).map(|health| (health, None, Grace::default()));
+            let known = watched.or_else(recalled);
             let had_some = known.is_some();
             let known = known.filter(|(health, ..)| health.target == target && backend.state != BackendState::Disabled);
             if had_some && known.is_none() {
                 // The state file is not to bring back what is forgotten here.
                 self.dirty.insert(backend.name.clone());
             }
-            let anew = || (BackendHealth { target, ..BackendHealth::default() }, Some(now), grace);
+            let anew = || (BackendHealth { target, was_up, ..BackendHealth::default() }, Some(now), grace);
             let (health, asked_since, grace) = known.unwrap_or_else(anew);
             let thresholds = Thresholds::from(&backend.probe);
             let watched = Watched { backend: Arc::clone(backend), thresholds, health, asked_since, grace };

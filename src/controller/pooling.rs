@@ -80,7 +80,7 @@ impl Pooling {
                 // With nothing else alive the links that believe nothing would try it, and an operator, or it itself, took it out.
                 Role::Out(Exclusion::Overridden(_) | Exclusion::Reported) => has_living(service),
                 Role::Out(why) => !why.is_declared() && why != Exclusion::HeldBack && why != Exclusion::TierTooSmall,
-                Role::InRotation | Role::Standby => false,
+                Role::InRotation | Role::Guarded(_) | Role::Standby => false,
             };
             if is_out {
                 let name = &member.backend.name;

@@ -15,7 +15,7 @@ use super::{Clock, EdgeReports, EdgeSettings, FailbackOrder, PlanSnapshot, Relay
 use crate::core::health::Observed;
 use crate::core::inventory::{Desired, Edge};
 use crate::core::model::{EdgeName, Generation, Revision, ServiceName, Timestamp};
-use crate::core::routing::{Choice, Inputs, Overrides, Plan, plan};
+use crate::core::routing::{Choice, Inputs, InventoryGuard, Overrides, Plan, plan};
 use crate::edge::{Admin, ClientError};
 use crate::store::Store;
 
@@ -46,6 +46,8 @@ pub struct Reconciler<C> {
     pub failbacks: mpsc::Receiver<FailbackOrder>,
     /// What plans before this run chose.
     pub remembered: BTreeMap<ServiceName, Choice>,
+    /// How much observation may take out of the whole inventory at once.
+    pub guard: Option<InventoryGuard>,
     /// When each edge's relay last asked.
     pub heard: Arc<RelayLog>,
     /// The newest plan.
@@ -157,6 +159,7 @@ where
             previous: previous.map(|plan| &plan.effective),
             remembered: &self.remembered,
             returning: None,
+            guard: self.guard,
             now: (self.clock)(),
         }
     }

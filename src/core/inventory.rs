@@ -25,7 +25,7 @@ pub use self::desired::{
     Policy, Probe, ProbeKind, ProbeMethod, Relay, Routing, Service, Site, Tier, Timeouts, Tls, Tunnel,
     UpstreamProtocol, UpstreamTls, WhenAllDown, WireguardPeer,
 };
-pub use self::doc::{StatusRange, Sticky};
+pub use self::doc::{Minimum, StatusRange, Sticky};
 pub use self::guard::{Consent, Held, Loss, RevisionGuard};
 pub use self::kind::Kind;
 pub use self::load::{Loaded, load};

@@ -38,7 +38,8 @@ pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHea
              flap_score = excluded.flap_score, flap_at = excluded.flap_at, held_until = excluded.held_until",
     )?;
     for (backend, health) in health {
-        let BackendHealth { target, verdict, since, passes, fails, last, availability, flap, told: _ } = health;
+        let BackendHealth { target, verdict, was_up: _, since, passes, fails, last, availability, flap, told: _ } =
+            health;
         let Flap { score, at: flap_at, held_until } = flap;
         let last = last.as_ref();
         upsert.execute(params![
@@ -80,6 +81,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(BackendName, BackendHealth)> {
     let health = BackendHealth {
         target: row.get(9)?,
         verdict: row.get(1)?,
+        was_up: false,
         since: row.get(2)?,
         passes: row.get(3)?,
         fails: row.get(4)?,

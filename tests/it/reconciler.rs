@@ -83,6 +83,7 @@ async fn what_is_due_waits_for_the_observer_without_going_round() {
         overrides: overrides_rx,
         failbacks: failbacks_rx,
         remembered: std::collections::BTreeMap::default(),
+        guard: None,
         heard: Arc::<RelayLog>::default(),
         plans: plans_tx,
         reports: watch::Sender::new(EdgeReports::new()),

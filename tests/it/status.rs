@@ -46,6 +46,7 @@ fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
     BackendHealth {
         target: None,
         verdict,
+        was_up: false,
         since: Some(ago(seconds)),
         passes: 12,
         fails: 0,

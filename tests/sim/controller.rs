@@ -11,7 +11,7 @@ use bascule::controller::{
 };
 use bascule::core::health::Observed;
 use bascule::core::inventory::{Edge, RevisionGuard};
-use bascule::core::routing::{OverrideDoc, Overrides};
+use bascule::core::routing::{InventoryGuard, OverrideDoc, Overrides};
 use bascule::edge::ClientError;
 use bascule::probe::SAMPLES_BOUND;
 use bascule::store::Store;
@@ -102,6 +102,7 @@ impl Controller {
             overrides: overrides_rx.clone(),
             failbacks: failbacks_rx,
             remembered: chosen,
+            guard: Some(InventoryGuard::default()),
             heard: Arc::clone(&heard),
             plans: plans_tx,
             reports: reports_tx,
@@ -109,6 +110,7 @@ impl Controller {
         let desk = Desk {
             clock: clock::now,
             store: store.clone(),
+            guard: Some(InventoryGuard::default()),
             source: source.clone(),
             observed: observed.clone(),
             plans: plans.clone(),

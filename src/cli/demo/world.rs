@@ -17,6 +17,7 @@ use crate::app::{self, Settings, Sever};
 use crate::controller::EdgeSettings;
 use crate::core::inventory::RevisionGuard;
 use crate::core::model::Limits;
+use crate::core::routing::InventoryGuard;
 use crate::core::status::StatusDto;
 use crate::git::{Credentials, Location, SourceSettings};
 
@@ -58,10 +59,11 @@ impl World {
             },
             state: folder.path().join("bascule.db"),
             poll: Duration::from_secs(30),
-            guard: Some(RevisionGuard::default()),
+            revision_guard: Some(RevisionGuard::default()),
             listen: places.api,
             api_token: None,
             relay: Some(places.relay.to_string().parse()?),
+            guard: Some(InventoryGuard::default()),
             edge: EdgeSettings::default(),
             sever: Sever::Off,
             prober: super::super::run::prober(),

@@ -7,10 +7,10 @@ use super::json::{
     Handler, HealthChecks, KeepAlive, LoadBalancing, RetryMatch, ReverseProxy, SelectionPolicy, StaticResponse,
     Transport, Upstream,
 };
-use super::pool::{Pool, Waiting};
-use super::slots::slots;
+use super::pool::{Pool, Shares, Waiting};
+use super::slots::{passing_slots, slots};
 use crate::core::inventory::{Backend, Connections, Page, Policy, Service, Sticky, UpstreamProtocol, WhenAllDown};
-use crate::core::routing::{EffectiveService, Serving};
+use crate::core::routing::{EffectiveService, Role, Serving};
 
 /// Time between TCP's own probes of a connection on which nothing moves: so one to a machine that vanished ends within half
 /// a minute.
@@ -37,17 +37,19 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
     let is_alone = everything.len() == 1 || matches!(service.routing.policy, Policy::Single { .. });
     let is_relayed = checking.is_relay() && checks::is_relayed(service);
     let waiting = if is_relayed { Waiting::Listed } else { Waiting::LeftOut };
-    let mut links = if is_alone { Vec::new() } else { tier_links(service, checking, &pool.tiers(effective, waiting)) };
+    let mut links =
+        if is_alone { Vec::new() } else { tier_links(effective, checking, &pool.tiers(effective, waiting)) };
     let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
     let has_sweep = !is_alone && !is_last_page && !checking.is_lean();
     if links.is_empty() && !everything.is_empty() && (is_alone || !is_last_page) {
         // Nobody is believed in, and all share the traffic by weight. What has just failed takes no further turn of the same
         // request; the sweep comes back to it.
         let passive = has_sweep.then(|| HealthChecks { active: None, passive: Some(checks::passive(service)) });
-        links.push(link(service, &everything, passive));
+        links.push(link(service, &Shares::declared(&everything), passive));
     }
     if has_sweep {
-        links.extend(sweep(&everything).into_iter().map(|backends| link(service, backends, None)));
+        let swept = sweep(&everything).into_iter();
+        links.extend(swept.map(|backends| link(service, &Shares::declared(backends), None)));
     }
     if is_last_page {
         links.push(page(&service.routing.page));
@@ -61,9 +63,16 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
     chain::join(links).unwrap_or_else(no_backend_response)
 }
 
-fn tier_links<'e>(service: &'e Service, checking: &Checking<'e>, tiers: &[Vec<&'e Arc<Backend>>]) -> Vec<Handler<'e>> {
-    let tier_link = |tier: &Vec<&'e Arc<Backend>>| {
-        let active = checks::active(service, checking, tier);
+fn tier_links<'e>(effective: &'e EffectiveService, checking: &Checking<'e>, tiers: &[Shares<'e>]) -> Vec<Handler<'e>> {
+    let service = &*effective.service;
+    let is_relayed = checking.is_relay() && checks::is_relayed(service);
+    let is_held = |backend: &&Arc<Backend>| {
+        effective.member(&backend.name).is_some_and(|member| matches!(member.role, Role::Guarded(_)))
+    };
+    let tier_link = |tier: &Shares<'e>| {
+        // Caddy's own check of the backend would find what the probe found, and end the hold.
+        let is_asked = is_relayed || !tier.backends.iter().any(is_held);
+        let active = checks::active(service, checking, &tier.backends).filter(|_| is_asked);
         link(service, tier, Some(HealthChecks { active, passive: Some(checks::passive(service)) }))
     };
     tiers.iter().map(tier_link).collect()
@@ -77,17 +86,17 @@ fn sweep<'s, 'e>(backends: &'s [&'e Arc<Backend>]) -> Vec<&'s [&'e Arc<Backend>]
 }
 
 /// A link; without checks it believes nothing, and every upstream is tried.
-fn link<'e>(service: &'e Service, backends: &[&'e Arc<Backend>], checks: Option<HealthChecks<'e>>) -> Handler<'e> {
+fn link<'e>(service: &'e Service, shares: &Shares<'e>, checks: Option<HealthChecks<'e>>) -> Handler<'e> {
     Handler::Proxy(Box::new(ReverseProxy {
         handle_response: Vec::new(),
         handler: "reverse_proxy",
         health_checks: checks,
-        load_balancing: load_balancing(service, backends),
+        load_balancing: load_balancing(service, &shares.backends),
         // Without it every push closes every WebSocket through this handler at once. Caddy knows one delay for all of them:
         // a longer time to drain is one for the streams of other backends too.
         stream_close_delay: go_duration(service.timeouts.stream_close.max(service.timeouts.drain)),
         transport: transport(service),
-        upstreams: upstreams(backends),
+        upstreams: upstreams(shares),
     }))
 }
 
@@ -167,9 +176,10 @@ fn load_balancing(service: &Service, backends: &[&Arc<Backend>]) -> LoadBalancin
 }
 
 /// The addresses to dial, each as often as its share asks.
-fn upstreams(backends: &[&Arc<Backend>]) -> Vec<Upstream> {
-    let weights: Vec<u16> = backends.iter().map(|backend| backend.weight).collect();
-    slots(&weights).into_iter().map(|index| Upstream { dial: backends[index].upstream().to_string() }).collect()
+fn upstreams(shares: &Shares<'_>) -> Vec<Upstream> {
+    let Shares { backends, weights, is_passing } = shares;
+    let slots = if *is_passing { passing_slots(weights) } else { slots(weights) };
+    slots.into_iter().map(|index| Upstream { dial: backends[index].upstream().to_string() }).collect()
 }
 
 /// A duration as Go writes it, in the largest unit that divides it.

@@ -1,9 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::core::inventory::{Backend, Policy};
 use crate::core::model::BackendName;
-use crate::core::routing::{EffectiveService, Exclusion, Member, Role};
+use crate::core::routing::{EffectiveService, Exclusion, Member, Ramp, Role, quarters};
 
 /// Which backends that get no traffic are rendered all the same.
 ///
@@ -44,7 +44,7 @@ impl Pool {
     /// True for a backend that a tier's link has.
     pub fn has(&self, member: &Member) -> bool {
         match member.role {
-            Role::InRotation | Role::Standby => true,
+            Role::InRotation | Role::Guarded(_) | Role::Standby => true,
             Role::Out(Exclusion::HeldBack | Exclusion::TierTooSmall) => self.waiting == Waiting::Listed,
             Role::LastResort
             | Role::Out(
@@ -59,20 +59,22 @@ impl Pool {
     }
 
     /// The backends of each tier that has any, the preferred tier first. Those that wait are in it only where a relay can
-    /// keep requests from them.
-    pub(super) fn tiers<'e>(&self, effective: &'e EffectiveService, waiting: Waiting) -> Vec<Vec<&'e Arc<Backend>>> {
+    /// keep requests from them. While traffic moves back from one tier to another the two are one.
+    pub(super) fn tiers<'e>(&self, effective: &'e EffectiveService, waiting: Waiting) -> Vec<Shares<'e>> {
         let is_in = |member: &&Member| {
             let waits = matches!(member.role, Role::Out(Exclusion::HeldBack | Exclusion::TierTooSmall));
             self.has(member) && !(waits && waiting == Waiting::LeftOut)
         };
-        let mut tiers: Vec<(usize, Vec<&'e Arc<Backend>>)> = Vec::new();
+        let ramp = effective.ramp.zip(chosen(effective));
+        let mut tiers: BTreeMap<usize, Vec<&'e Member>> = BTreeMap::new();
         for member in effective.members.iter().filter(is_in) {
-            match tiers.last_mut() {
-                Some((tier, backends)) if *tier == member.tier => backends.push(&member.backend),
-                _ => tiers.push((member.tier, vec![&member.backend])),
-            }
+            let tier = match ramp {
+                Some((Ramp { from, .. }, to)) if member.tier == from => to,
+                _ => member.tier,
+            };
+            tiers.entry(tier).or_default().push(member);
         }
-        tiers.into_iter().map(|(_, backends)| backends).collect()
+        tiers.into_values().map(|members| Shares::of(effective, members)).collect()
     }
 
     /// The backends of the last link: all that are declared to take traffic and that no operator took out. Of a service
@@ -80,7 +82,7 @@ impl Pool {
     pub(super) fn everything<'e>(&self, effective: &'e EffectiveService) -> Vec<&'e Arc<Backend>> {
         let is_single = matches!(effective.service.routing.policy, Policy::Single { .. });
         let belongs = |member: &&Member| match member.role {
-            Role::InRotation | Role::LastResort => true,
+            Role::InRotation | Role::Guarded(_) | Role::LastResort => true,
             Role::Out(Exclusion::Overridden(_) | Exclusion::Reported) => self.kept.contains(&member.backend.name),
             Role::Standby => !is_single,
             Role::Out(why) => !is_single && !why.is_declared(),
@@ -89,5 +91,56 @@ impl Pool {
         // What is believed in comes first. Only as far as the links before say it too, so that a verdict moves nothing here.
         members.sort_by_key(|member| !self.has(member));
         members.into_iter().map(|member| &member.backend).collect()
+    }
+}
+
+/// The tier that was chosen, where traffic moves back to one.
+fn chosen(effective: &EffectiveService) -> Option<usize> {
+    let from = effective.ramp?.from;
+    let serving = effective.members.iter().filter(|member| member.role.gets_traffic());
+    serving.map(|member| member.tier).find(|tier| *tier != from)
+}
+
+/// Backends of one link with their shares of its traffic.
+#[derive(Debug)]
+pub(super) struct Shares<'e> {
+    pub(super) backends: Vec<&'e Arc<Backend>>,
+    /// Their weights.
+    pub(super) weights: Vec<u64>,
+    /// True where the shares are on their way to others.
+    pub(super) is_passing: bool,
+}
+
+impl<'e> Shares<'e> {
+    /// As their weights say.
+    pub(super) fn declared(backends: &[&'e Arc<Backend>]) -> Self {
+        let weights = backends.iter().map(|backend| u64::from(backend.weight)).collect();
+        Self { backends: backends.to_vec(), weights, is_passing: false }
+    }
+
+    /// Of a tier, or of the two between which traffic moves.
+    fn of(effective: &EffectiveService, members: Vec<&'e Member>) -> Self {
+        let from = effective.ramp.map(|ramp| ramp.from);
+        let sum = |is_leaving: bool| -> u64 {
+            let serving = members.iter().filter(|member| member.role.gets_traffic());
+            let side = serving.filter(|member| (Some(member.tier) == from) == is_leaving);
+            side.map(|member| u64::from(member.backend.weight)).sum()
+        };
+        let (leaving, arriving) = (sum(true), sum(false));
+        let is_ramp = leaving > 0 && arriving > 0;
+        let weight = |member: &&Member| {
+            let own = u64::from(member.backend.weight) * u64::from(quarters(member.rise));
+            match effective.ramp.filter(|_| is_ramp) {
+                // Each side in all has its part, whatever its weights come to.
+                Some(ramp) if member.tier == ramp.from => own * arriving * (4 - u64::from(ramp.rise.quarters)),
+                Some(ramp) => own * leaving * u64::from(ramp.rise.quarters),
+                None => own,
+            }
+        };
+        Self {
+            weights: members.iter().map(weight).collect(),
+            is_passing: is_ramp || members.iter().any(|member| member.rise.is_some()),
+            backends: members.into_iter().map(|member| &member.backend).collect(),
+        }
     }
 }

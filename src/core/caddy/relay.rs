@@ -44,7 +44,7 @@ pub fn answer(effective: &Effective, service: &str, upstream: &str) -> Option<bo
     let member = members.iter().find(|member| member.backend.upstream() == upstream)?;
     Some(match member.role {
         // A tier that stands by is asked only when those before it have nothing.
-        Role::InRotation | Role::LastResort | Role::Standby => true,
+        Role::InRotation | Role::LastResort | Role::Guarded(_) | Role::Standby => true,
         Role::Out(_) => false,
     })
 }

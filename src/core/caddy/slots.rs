@@ -8,15 +8,27 @@
 /// Longest list. Each place costs an active check; with weights from 1 to 10 three backends need 30 at most.
 const SLOTS_MAX: u64 = 32;
 
+/// Longest list while shares change in steps: it is not for long, and a quarter should be about a quarter among many.
+const PASSING_MAX: usize = 256;
+
 /// Indices of weights, each as often as its weight says, spread evenly. In order and once each where all are alike.
-pub(super) fn slots(weights: &[u16]) -> Vec<usize> {
-    let counts = counts(weights);
+pub(super) fn slots(weights: &[u64]) -> Vec<usize> {
+    spread(&counts(weights, SLOTS_MAX))
+}
+
+/// The same for shares that soon change, with up to four places for each.
+pub(super) fn passing_slots(weights: &[u64]) -> Vec<usize> {
+    let longest = (4 * weights.len()).min(PASSING_MAX);
+    spread(&counts(weights, SLOTS_MAX.max(u64::try_from(longest).unwrap_or(SLOTS_MAX))))
+}
+
+fn spread(counts: &[i64]) -> Vec<usize> {
     let total: i64 = counts.iter().sum();
     // Smooth weighted round robin, as nginx does it: every place goes to whoever has waited most for its share.
     let mut credits = vec![0_i64; counts.len()];
     let mut slots = Vec::new();
     for _ in 0..total {
-        for (credit, count) in credits.iter_mut().zip(&counts) {
+        for (credit, count) in credits.iter_mut().zip(counts) {
             *credit += count;
         }
         let best = (0..credits.len()).rev().max_by_key(|index| credits[*index]);
@@ -28,11 +40,11 @@ pub(super) fn slots(weights: &[u16]) -> Vec<usize> {
 }
 
 /// Weights in their lowest terms, made smaller where the list would be too long. Each is at least 1.
-fn counts(weights: &[u16]) -> Vec<i64> {
-    let divisor = weights.iter().fold(0, |divisor, weight| gcd(divisor, u64::from(*weight))).max(1);
-    let lowest: Vec<u64> = weights.iter().map(|weight| u64::from(*weight) / divisor).collect();
+fn counts(weights: &[u64], longest: u64) -> Vec<i64> {
+    let divisor = weights.iter().fold(0, |divisor, weight| gcd(divisor, *weight)).max(1);
+    let lowest: Vec<u64> = weights.iter().map(|weight| weight / divisor).collect();
     let total: u64 = lowest.iter().sum();
-    let longest = SLOTS_MAX.max(u64::try_from(weights.len()).unwrap_or(u64::MAX));
+    let longest = longest.max(u64::try_from(weights.len()).unwrap_or(u64::MAX));
     let shrunk = |weight: &u64| if total > longest { ((weight * longest + total / 2) / total).max(1) } else { *weight };
     lowest.iter().map(|weight| i64::try_from(shrunk(weight)).unwrap_or(1)).collect()
 }
@@ -69,5 +81,16 @@ mod tests {
         }
         let many = vec![1; 100];
         assert_eq!(super::slots(&many).len(), 100);
+    }
+
+    #[test]
+    fn a_quarter_among_many_is_about_a_quarter() {
+        for count in [2, 8, 20, 40] {
+            let mut weights = vec![4; count];
+            weights[0] = 1;
+            let slots = passing_slots(&weights);
+            let places = |index: usize| slots.iter().filter(|slot| **slot == index).count();
+            assert_eq!((places(0), places(1)), (1, 4), "of {count}");
+        }
     }
 }

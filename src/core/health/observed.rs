@@ -40,6 +40,8 @@ pub struct BackendHealth {
     pub target: Option<Digest>,
     /// What is believed.
     pub verdict: Verdict,
+    /// Of one that is unknown: it was up when something was last known of it, if by another probe. Not kept in the state file.
+    pub was_up: bool,
     /// Since when; none while it was never known.
     pub since: Option<Timestamp>,
     /// Passes in a row, up to now.
@@ -55,6 +57,19 @@ pub struct BackendHealth {
     /// What its answers told last. Not kept over a restart: the first probe tells it again.
     #[serde(skip)]
     pub told: Told,
+}
+
+impl BackendHealth {
+    /// When it went down; none where it is not down, or was not up before.
+    pub fn lost_at(&self) -> Option<Timestamp> {
+        // Only a change from up to down is counted as a flip.
+        self.since.filter(|_| self.verdict == Verdict::Down && self.flap.at == self.since)
+    }
+
+    /// True where it is up, or was before what is known of it now.
+    pub fn was_ever_up(&self) -> bool {
+        self.was_up || self.verdict == Verdict::Up || self.lost_at().is_some()
+    }
 }
 
 /// The newest sample of a backend.

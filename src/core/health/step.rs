@@ -189,9 +189,12 @@ fn turn(
     if from == to {
         return None;
     }
-    if (from, to) == (Verdict::Up, Verdict::Down) {
+    // From up by way of unknown as well: the samples failed to come for a while, or the probe is a new one.
+    let was_up = from == Verdict::Up || (from == Verdict::Unknown && health.was_up);
+    if was_up && to == Verdict::Down {
         health.flap.count(at);
     }
+    health.was_up = was_up && to == Verdict::Unknown;
     health.verdict = to;
     health.since = Some(at);
     Some(Transition { backend: backend.clone(), at, from, to, reason })

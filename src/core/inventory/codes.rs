@@ -27,6 +27,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("empty-tunnel", "A tunnel says neither its WireGuard peer nor a gateway."),
     ("fast-interval", "Backends in doubt would be asked less often than others."),
     ("gateway-elsewhere", "The gateway of a site lies in another site's subnets."),
+    ("guard-over-site", "The guard of a service would hold backends of a site that is lost."),
+    ("guard-unreachable", "The guard of a service asks for more backends than there are."),
     ("health-header", "A probe's header that cannot be sent, or that is not the inventory's to say."),
     ("health-host", "A probe's host is a wildcard."),
     ("health-tls", "Something is asked of certificates where backends speak plain HTTP."),

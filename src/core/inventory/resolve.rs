@@ -104,7 +104,19 @@ fn service_of(doc: ServiceDoc) -> Service {
 }
 
 fn routing_of(doc: RoutingDoc) -> Routing {
-    let RoutingDoc { policy, sites, tags, min_healthy, confirm, failback, sticky, when_all_down, page } = doc;
+    let RoutingDoc {
+        policy,
+        sites,
+        tags,
+        min_healthy,
+        confirm,
+        failback,
+        sticky,
+        slow_start,
+        guard,
+        when_all_down,
+        page,
+    } = doc;
     let tiers: Vec<Tier> = sites.into_iter().map(Tier::Site).chain(tags.into_iter().map(Tier::Tag)).collect();
     let (policy, default_failback) = match policy {
         PolicyDoc::Spread => (Policy::Spread, Failback::After(Duration::ZERO)),
@@ -117,11 +129,13 @@ fn routing_of(doc: RoutingDoc) -> Routing {
             (Policy::Single { tiers, confirm }, Failback::Manual)
         }
     };
+    let ramp = failback.as_ref().and_then(|failback| failback.ramp).map(TimeSpan::get);
     let failback = match failback {
-        Some(FailbackDoc { manual: Some(true), after: _ }) => Failback::Manual,
-        Some(FailbackDoc { after: Some(after), manual: _ }) => Failback::After(after.get()),
-        Some(FailbackDoc { after: None, manual: _ }) | None => default_failback,
+        Some(FailbackDoc { manual: Some(true), .. }) => Failback::Manual,
+        Some(FailbackDoc { after: Some(after), .. }) => Failback::After(after.get()),
+        Some(FailbackDoc { after: None, .. }) | None => default_failback,
     };
+    let slow_start = slow_start.map(TimeSpan::get);
     let when_all_down = match when_all_down {
         WhenAllDownDoc::ServeAll => WhenAllDown::ServeAll,
         WhenAllDownDoc::Page => WhenAllDown::Page,
@@ -132,7 +146,8 @@ fn routing_of(doc: RoutingDoc) -> Routing {
         retry_after: retry_after.map_or(DEFAULT_RETRY_AFTER, TimeSpan::get),
         html,
     };
-    Routing { policy, failback, sticky, when_all_down, page }
+    let guard = guard.map(|guard| guard.min_healthy);
+    Routing { policy, failback, ramp, slow_start, sticky, guard, when_all_down, page }
 }
 
 /// Over TLS a connection costs more than a round trip, and is kept.

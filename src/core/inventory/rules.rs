@@ -3,6 +3,7 @@
 mod addresses;
 mod domains;
 mod edges;
+mod guard;
 mod health;
 mod names;
 mod question;
@@ -22,7 +23,7 @@ use crate::core::model::{ServiceName, SiteName};
 /// A family of rules.
 type Rule = fn(&View<'_>) -> Vec<Finding>;
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     names::check,
     references::check,
     addresses::check,
@@ -33,6 +34,7 @@ const RULES: [Rule; 10] = [
     edges::check,
     routing::check,
     tunnels::check,
+    guard::check,
 ];
 
 /// Holds all documents against all rules.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::{Effective, EffectiveService, Member, Role};
+use super::{Effective, EffectiveService, Member, Ramp, Rise, Role};
 use crate::core::model::{BackendName, ServiceName};
 
 /// How one service differs between two plans.
@@ -31,8 +31,12 @@ pub enum Detail {
     UpstreamMoved(BackendName, SocketAddr, SocketAddr),
     /// A backend's weight differs: before, after.
     WeightChanged(BackendName, u16, u16),
-    /// A backend is kept in rotation only since all are down, or no longer only for that.
-    LastResort(BackendName, Role),
+    /// A backend that was down has come so far back to its share, in percent.
+    Rising(BackendName, u8),
+    /// So much of the traffic has moved back to the tier that is preferred, in percent.
+    Returning(u8),
+    /// A backend stays in rotation in another role, before and after: it is down and is kept all the same, or no longer.
+    Kept(BackendName, Role, Role),
 }
 
 impl fmt::Display for Change {
@@ -50,10 +54,20 @@ impl fmt::Display for Change {
             Detail::WeightChanged(name, from, to) => {
                 write!(f, "service {service}: weight of {name} from {from} to {to}")
             }
-            Detail::LastResort(name, Role::LastResort) => {
+            Detail::Rising(name, percent) => write!(f, "service {service}: {name} has {percent} % of its share"),
+            Detail::Returning(percent) => {
+                write!(f, "service {service}: {percent} % of its traffic goes to the tier that it prefers")
+            }
+            Detail::Kept(name, _, Role::LastResort) => {
                 write!(f, "service {service}: {name} is down and stays in rotation, as all are")
             }
-            Detail::LastResort(name, _) => write!(f, "service {service}: {name} is no longer a last resort"),
+            Detail::Kept(name, _, Role::Guarded(guard)) => {
+                write!(f, "service {service}: {name} is down and stays in rotation, held by {guard}")
+            }
+            Detail::Kept(name, Role::Guarded(guard), _) => {
+                write!(f, "service {service}: {name} is no longer held by {guard}")
+            }
+            Detail::Kept(name, _, _) => write!(f, "service {service}: {name} is no longer a last resort"),
         }
     }
 }
@@ -85,6 +99,10 @@ fn of_service(before: &EffectiveService, after: &EffectiveService) -> Vec<Detail
     if before.service != after.service {
         details.push(Detail::SettingsChanged);
     }
+    let returned = |ramp: Option<Ramp>| ramp.map_or(100, |ramp| ramp.rise.percent());
+    if before.ramp != after.ramp && (after.ramp.is_some() || before.choice == after.choice) {
+        details.push(Detail::Returning(returned(after.ramp)));
+    }
     let (old, new) = (by_name(before), by_name(after));
     for (name, member) in &old {
         if !new.contains_key(name) && member.role.gets_traffic() {
@@ -107,7 +125,10 @@ fn of_member(before: Option<&Member>, after: &Member) -> Vec<Detail> {
     let was_in = before.filter(|member| member.role.gets_traffic());
     match (was_in, after.role) {
         (None, Role::Out(_) | Role::Standby) => Vec::new(),
-        (None, Role::InRotation | Role::LastResort) => vec![Detail::UpstreamAdded(name, upstream)],
+        (None, Role::InRotation | Role::LastResort | Role::Guarded(_)) => {
+            let rising = after.rise.map(|rise| Detail::Rising(name.clone(), rise.percent()));
+            Some(Detail::UpstreamAdded(name, upstream)).into_iter().chain(rising).collect()
+        }
         (Some(_), Role::Out(_) | Role::Standby) => {
             vec![Detail::UpstreamRemoved(name, upstream, after.role.reason().unwrap_or_default())]
         }
@@ -119,8 +140,11 @@ fn of_member(before: Option<&Member>, after: &Member) -> Vec<Detail> {
             if member.backend.weight != backend.weight {
                 details.push(Detail::WeightChanged(name.clone(), member.backend.weight, backend.weight));
             }
+            if member.rise != after.rise {
+                details.push(Detail::Rising(name.clone(), after.rise.map_or(100, Rise::percent)));
+            }
             if member.role != role {
-                details.push(Detail::LastResort(name, role));
+                details.push(Detail::Kept(name, member.role, role));
             }
             details
         }

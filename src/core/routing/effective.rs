@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::policy::{self, Candidate};
-use super::{Action, Choice, Exclusion, Inputs, Member, Role, damping, report};
+use super::{Action, Choice, Exclusion, Inputs, Member, Ramp, Rise, Role, damping, guard, report};
 use crate::core::health::Verdict;
 use crate::core::inventory::{Backend, BackendState, Service, WhenAllDown};
 use crate::core::model::{BackendName, ServiceName, Timestamp};
@@ -25,6 +25,8 @@ pub struct EffectiveService {
     pub members: Vec<Member>,
     /// What was chosen, where the policy chooses.
     pub choice: Option<Choice>,
+    /// Traffic that moves back in steps to the tier that was chosen; none where it does not.
+    pub ramp: Option<Ramp>,
 }
 
 impl EffectiveService {
@@ -79,10 +81,11 @@ impl Effective {
             by_service.entry(&backend.service).or_default().push(backend);
         }
         let mut next_at = inputs.overrides.next_end(inputs.now);
+        let held = guard::held(inputs);
         let mut services = BTreeMap::new();
         for (name, service) in &inputs.desired.services {
             let backends = by_service.remove(name).unwrap_or_default();
-            let (effective, at) = EffectiveService::merge(inputs, service, &backends);
+            let (effective, at) = EffectiveService::merge(inputs, &held, service, &backends);
             next_at = [next_at, at].into_iter().flatten().min();
             services.insert(name.clone(), Arc::new(effective));
         }
@@ -91,9 +94,10 @@ impl Effective {
 }
 
 impl EffectiveService {
-    /// Merges one service, with its backends. The moment is that at which time alone would change the outcome.
+    /// Merges one service, with its backends and those that the inventory's guard holds. The moment is that at which time alone would change the outcome.
     pub(super) fn merge(
         inputs: &Inputs<'_>,
+        held: &BTreeSet<BackendName>,
         service: &Arc<Service>,
         backends: &[&Arc<Backend>],
     ) -> (Self, Option<Timestamp>) {
@@ -115,17 +119,25 @@ impl EffectiveService {
             .collect();
         if service.maintenance || candidates.is_empty() {
             let serving = if service.maintenance { Serving::Maintenance } else { Serving::Nothing };
-            return (Self { service: Arc::clone(service), serving, members, choice }, None);
+            return (Self { service: Arc::clone(service), serving, members, choice, ramp: None }, None);
         }
         damping::hold(inputs, &members, choice.as_ref(), &mut candidates);
-        let asked = policy::Question { service, members: &members, candidates: &candidates, choice, now: inputs.now };
-        let policy::Answer { roles, choice, next_at } = policy::answer(&asked);
+        guard::hold(service, &members, held, &mut candidates);
+        // The places of tiers are those of the routing that they were counted in.
+        let ramp = before.filter(|before| before.service.routing == service.routing).and_then(|before| before.ramp);
+        let ramp = ramp.map(|ramp| (ramp.from, ramp.rise.since));
+        let (candidates, now) = (&candidates[..], inputs.now);
+        let asked = policy::Question { service, members: &members, candidates, choice, ramp, now };
+        let policy::Answer { roles, choice, ramp, next_at } = policy::answer(&asked);
         for (index, role) in roles {
             members[index].role = role;
         }
-        let next_at = [next_at, damping::name(&candidates, &mut members)].into_iter().flatten().min();
+        guard::name(candidates, &mut members);
+        let released_at = damping::name(candidates, &mut members);
+        let risen_at = rise(inputs.now, service, before, &mut members);
+        let next_at = [next_at, released_at, risen_at].into_iter().flatten().min();
         let serving = serving(service, &mut members);
-        (Self { service: Arc::clone(service), serving, members, choice }, next_at)
+        (Self { service: Arc::clone(service), serving, members, choice, ramp }, next_at)
     }
 }
 
@@ -138,10 +150,32 @@ fn candidate(inputs: &Inputs<'_>, before: Option<&EffectiveService>, index: usiz
         verdict: member.verdict,
         is_down: member.role != Role::InRotation,
         held_until: None,
+        guard: None,
         since: inputs.observed.backends.get(name).and_then(|health| health.since),
         is_forced: member.overridden.as_ref().is_some_and(|it| it.action == Action::Up),
         was_out: before.and_then(|before| before.member(name)).is_some_and(|member| was_out(member.role)),
     }
+}
+
+/// Begins slow starts and takes them further. What was down and comes back begins one, if it was seen to be out: after a
+/// restart, or by an operator's word, it has its whole share. The moment is that of the next step.
+fn rise(
+    now: Timestamp,
+    service: &Service,
+    before: Option<&EffectiveService>,
+    members: &mut [Member],
+) -> Option<Timestamp> {
+    let (length, before) = (service.routing.slow_start?, before?);
+    let mut next_at: Option<Timestamp> = None;
+    for member in members.iter_mut().filter(|member| member.role == Role::InRotation && member.overridden.is_none()) {
+        let Some(earlier) = before.member(&member.backend.name) else { continue };
+        let since = if was_out(earlier.role) { Some(now) } else { earlier.rise.map(|rise| rise.since) };
+        if let Some((rise, at)) = since.and_then(|since| Rise::at(now, since, length)) {
+            member.rise = Some(rise);
+            next_at = Some(next_at.map_or(at, |earlier| earlier.min(at)));
+        }
+    }
+    next_at
 }
 
 /// True for what a probe took out, now or a while ago.
@@ -153,15 +187,26 @@ fn order(member: &Member) -> (usize, &crate::core::model::SiteName, &BackendName
     (member.tier, &member.backend.site, &member.backend.name)
 }
 
-/// What speaks for and against one backend by itself.
+/// A backend with what speaks for and against it by itself.
 fn judge(inputs: &Inputs<'_>, service: &Service, backend: &Arc<Backend>) -> Member {
+    Member {
+        backend: Arc::clone(backend),
+        verdict: inputs.observed.verdict(&backend.name),
+        tier: service.routing.policy.tier_of(backend),
+        role: role(inputs, service, backend),
+        rise: None,
+        overridden: inputs.overrides.of(backend, inputs.now).cloned(),
+    }
+}
+
+/// What speaks for and against one backend by itself.
+pub(super) fn role(inputs: &Inputs<'_>, service: &Service, backend: &Backend) -> Role {
     let verdict = inputs.observed.verdict(&backend.name);
     let at_work = service.maintenance || inputs.desired.sites.get(&backend.site).is_some_and(|site| site.maintenance);
-    let overridden = inputs.overrides.of(backend, inputs.now);
-    let action = overridden.map(|it| it.action);
+    let action = inputs.overrides.of(backend, inputs.now).map(|it| it.action);
     // What a declaration rules out comes before what an operator or a probe says: a drained backend that is also down
     // reads "draining".
-    let role = match (backend.state, backend.weight) {
+    match (backend.state, backend.weight) {
         (BackendState::Disabled, _) => Role::Out(Exclusion::Disabled),
         (BackendState::Drain, _) => Role::Out(Exclusion::Drain),
         (BackendState::Active, 0) => Role::Out(Exclusion::WeightZero),
@@ -171,22 +216,20 @@ fn judge(inputs: &Inputs<'_>, service: &Service, backend: &Arc<Backend>) -> Memb
             (Some(Action::Up), _) | (None, Verdict::Up | Verdict::Unknown) => Role::InRotation,
             (None, Verdict::Down) => Role::Out(Exclusion::Down),
         },
-    };
-    let tier = service.routing.policy.tier_of(backend);
-    Member { backend: Arc::clone(backend), verdict, tier, role, overridden: overridden.cloned() }
+    }
 }
 
 /// How well the service is served by the roles given; with nothing left, what its policy says.
 fn serving(service: &Service, members: &mut [Member]) -> Serving {
     let is_troubled = |member: &Member| match member.role {
         Role::InRotation | Role::Standby => false,
-        Role::LastResort => true,
+        Role::LastResort | Role::Guarded(_) => true,
         Role::Out(why) => !why.is_declared(),
     };
     if members.iter().any(|member| member.role == Role::LastResort) {
         return Serving::LastResort;
     }
-    if members.iter().any(|member| member.role == Role::InRotation) {
+    if members.iter().any(|member| member.role.gets_traffic()) {
         return if members.iter().any(is_troubled) { Serving::Degraded } else { Serving::Full };
     }
     if service.routing.when_all_down == WhenAllDown::Page {

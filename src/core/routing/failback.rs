@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Choice, EffectiveService, Inputs, Member, Refusal, Role, Serving};
+use super::{Choice, EffectiveService, Inputs, Member, Refusal, Role, Serving, guard};
 use crate::core::inventory::{Backend, Policy, closest};
 use crate::core::model::{BackendName, ServiceName};
 
@@ -26,7 +26,8 @@ pub fn fail_back(inputs: &Inputs<'_>, service: &str) -> Result<Returned, Refusal
         return Err(unknown(inputs, service));
     };
     let backends: Vec<&Arc<Backend>> = inputs.desired.backends.values().filter(|it| it.service == *name).collect();
-    let merge = |returning| EffectiveService::merge(&Inputs { returning, ..*inputs }, service, &backends).0;
+    let held = guard::held(inputs);
+    let merge = |returning| EffectiveService::merge(&Inputs { returning, ..*inputs }, &held, service, &backends).0;
     let (stays, returns) = (merge(None), merge(Some(name)));
     // Members stand in the order of preference, and both have the same.
     let pairs = || returns.members.iter().zip(&stays.members);

@@ -43,7 +43,7 @@ impl Member {
     pub const fn is_leaving(&self) -> bool {
         match self.role {
             Role::Out(why) => why.is_declared() || matches!(why, Exclusion::Overridden(_)),
-            Role::InRotation | Role::LastResort | Role::Standby => false,
+            Role::InRotation | Role::Guarded(_) | Role::LastResort | Role::Standby => false,
         }
     }
 }

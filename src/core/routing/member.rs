@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Action, Override};
+use super::{Action, Guard, Override, Rise};
 use crate::core::health::Verdict;
 use crate::core::inventory::Backend;
 use crate::core::model::Timestamp;
@@ -17,6 +17,8 @@ pub struct Member {
     pub tier: usize,
     /// Whether it gets traffic, and why (not).
     pub role: Role,
+    /// How far it has come back to its share of the traffic; none where it has all of it.
+    pub rise: Option<Rise>,
     /// What an operator decided about it, or about its site.
     pub overridden: Option<Arc<Override>>,
 }
@@ -29,7 +31,8 @@ impl Member {
             // The override says all that the role does.
             (Role::Out(Exclusion::Overridden(_)), Some(overridden)) => Some(overridden),
             (role, overridden) => {
-                let parts: Vec<_> = [role.reason(), overridden].into_iter().flatten().collect();
+                let share = |rise: Rise| format!("at {} % of its share, as it was down", rise.percent());
+                let parts: Vec<_> = [role.reason(), self.rise.map(share), overridden].into_iter().flatten().collect();
                 (!parts.is_empty()).then(|| parts.join("; "))
             }
         }
@@ -43,6 +46,8 @@ pub enum Role {
     InRotation,
     /// It is down and gets traffic all the same, since every other one is down too.
     LastResort,
+    /// It is down and gets traffic all the same: a guard lets observation take out no more.
+    Guarded(Guard),
     /// It would: a tier before its own serves, or another backend of a service that has one at a time.
     Standby,
     /// It does not.
@@ -53,7 +58,7 @@ impl Role {
     /// True when requests are sent to the backend now.
     pub const fn gets_traffic(self) -> bool {
         match self {
-            Self::InRotation | Self::LastResort => true,
+            Self::InRotation | Self::LastResort | Self::Guarded(_) => true,
             Self::Standby | Self::Out(_) => false,
         }
     }
@@ -63,6 +68,7 @@ impl Role {
         match self {
             Self::InRotation => None,
             Self::LastResort => Some("last resort: nothing else is up".to_owned()),
+            Self::Guarded(guard) => Some(format!("down, held in rotation by {guard}")),
             Self::Standby => Some("standby".to_owned()),
             Self::Out(why) => Some(why.to_string()),
         }

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Change, Choice, Effective, EffectiveService, Overrides, Serving, change};
+use super::{
+    Change, Choice, Effective, EffectiveService, Guard, InventoryGuard, Overrides, Role, Serving, change, guard,
+};
 use crate::core::health::Observed;
 use crate::core::inventory::Desired;
 use crate::core::model::{BackendName, Generation, Revision, ServiceName, Timestamp};
@@ -40,26 +42,63 @@ pub enum Hold {
         /// The backend.
         backend: BackendName,
     },
+    /// More backends of a service are down than its guard lets go.
+    Guarded {
+        /// The service.
+        service: ServiceName,
+        /// Those that stay in though they are down.
+        backends: Vec<BackendName>,
+        /// How many of its backends stay in at least.
+        needed: usize,
+    },
+    /// Too many backends went down at once, at more than one site.
+    InventoryGuarded {
+        /// Those that stay in though they are down.
+        backends: Vec<BackendName>,
+    },
 }
 
 impl Hold {
     /// What observation asks for and is not done for a service.
     fn of(effective: &EffectiveService) -> Option<Self> {
+        let service = effective.service.name.clone();
+        let is_guarded = |role: Role| role == Role::Guarded(Guard::Service);
+        let guarded = effective.members.iter().filter(|member| is_guarded(member.role));
+        let backends: Vec<_> = guarded.map(|member| member.backend.name.clone()).collect();
+        if !backends.is_empty() {
+            let needed = guard::needed(&effective.service, &effective.members);
+            return Some(Self::Guarded { service, backends, needed });
+        }
         if effective.serving != Serving::LastResort {
             return None;
         }
-        let service = effective.service.name.clone();
         Some(match &effective.choice {
             Some(Choice::Backend(backend)) => Self::ChosenDown { service, backend: backend.clone() },
             Some(Choice::Tier(_)) | None => Self::AllDown { service, backends: effective.in_rotation().count() },
         })
     }
 
-    /// The service that it is about.
-    pub fn service(&self) -> &ServiceName {
+    /// What the guard of the inventory holds.
+    fn of_inventory(effective: &Effective) -> Option<Self> {
+        let members = effective.services.values().flat_map(|service| &service.members);
+        let held = members.filter(|member| member.role == Role::Guarded(Guard::Inventory));
+        let backends: Vec<_> = held.map(|member| member.backend.name.clone()).collect();
+        (!backends.is_empty()).then_some(Self::InventoryGuarded { backends })
+    }
+
+    /// The service that it is about; none where it is about the whole inventory.
+    pub fn service(&self) -> Option<&ServiceName> {
         match self {
-            Self::AllDown { service, .. } | Self::ChosenDown { service, .. } => service,
+            Self::AllDown { service, .. } | Self::ChosenDown { service, .. } | Self::Guarded { service, .. } => {
+                Some(service)
+            }
+            Self::InventoryGuarded { .. } => None,
         }
+    }
+
+    /// What it is about, in words: `service www`, `guard`.
+    pub fn scope(&self) -> String {
+        self.service().map_or_else(|| "guard".to_owned(), |service| format!("service {service}"))
     }
 
     /// What is refused and what happens instead, without the name of what it is about.
@@ -70,13 +109,42 @@ impl Hold {
             Self::ChosenDown { backend, .. } => {
                 format!("{backend} is down; it stays until it has been down for `confirm` and another is up")
             }
+            Self::InventoryGuarded { backends } => {
+                format!(
+                    "so many backends went down at once, at more than one site, that their health check may be at fault; \
+                     of them {} stay in rotation: {}. Mend the check, or take out what is really down with `bascule \
+                     override down`",
+                    backends.len(),
+                    list(backends)
+                )
+            }
+            Self::Guarded { backends, needed, .. } => {
+                let (are, they) = if backends.len() == 1 { ("is", "it") } else { ("are", "they") };
+                format!(
+                    "{} {are} down and held in rotation: its `guard` keeps {needed} in; take out what is really down with \
+                     `bascule override down {}`, until {they} {are} up again",
+                    list(backends),
+                    backends[0]
+                )
+            }
         }
+    }
+}
+
+/// Names of backends in one message, at most.
+const NAMED_MAX: usize = 3;
+
+fn list(backends: &[BackendName]) -> String {
+    let named: Vec<_> = backends.iter().take(NAMED_MAX).map(BackendName::as_str).collect();
+    match backends.len().saturating_sub(NAMED_MAX) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
     }
 }
 
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "service {}: {}", self.service(), self.reason())
+        write!(f, "{}: {}", self.scope(), self.reason())
     }
 }
 
@@ -95,6 +163,8 @@ pub struct Inputs<'a> {
     pub remembered: &'a BTreeMap<ServiceName, Choice>,
     /// The service whose traffic may return now to what it prefers, by an operator's word.
     pub returning: Option<&'a ServiceName>,
+    /// How much observation may take out of the whole inventory at once; none: all.
+    pub guard: Option<InventoryGuard>,
     /// The moment of the plan.
     pub now: Timestamp,
 }
@@ -113,6 +183,7 @@ impl<'a> Inputs<'a> {
             previous: None,
             remembered: &REMEMBERED,
             returning: None,
+            guard: None,
             now,
         }
     }
@@ -122,7 +193,8 @@ impl<'a> Inputs<'a> {
 pub fn plan(inputs: &Inputs<'_>) -> Plan {
     let (effective, next_at) = Effective::merge(inputs);
     let changes = change::between(inputs.previous.unwrap_or(&Effective::default()), &effective);
-    let holds = effective.services.values().filter_map(|service| Hold::of(service)).collect();
+    let of_services = effective.services.values().filter_map(|service| Hold::of(service));
+    let holds = Hold::of_inventory(&effective).into_iter().chain(of_services).collect();
     let Inputs { desired, observed, .. } = inputs;
     Plan { revision: desired.revision.clone(), generation: observed.generation, effective, changes, holds, next_at }
 }

@@ -4,7 +4,7 @@ mod priority;
 mod single;
 mod spread;
 
-use super::{Choice, Member, Role};
+use super::{Choice, Guard, Member, Ramp, Role};
 use crate::core::health::Verdict;
 use crate::core::inventory::{Policy, Service};
 use crate::core::model::Timestamp;
@@ -22,6 +22,8 @@ pub(super) struct Candidate {
     pub(super) is_down: bool,
     /// Until when it is held down for flapping; none where it is not.
     pub(super) held_until: Option<Timestamp>,
+    /// The guard that holds it in rotation though it is down; it is not taken for down then.
+    pub(super) guard: Option<Guard>,
     /// Since when its verdict holds.
     pub(super) since: Option<Timestamp>,
     /// True where an operator takes it for up.
@@ -54,6 +56,8 @@ pub(super) struct Question<'a> {
     pub(super) candidates: &'a [Candidate],
     /// What was chosen before.
     pub(super) choice: Option<Choice>,
+    /// The tier from which traffic was moving back, and since when.
+    pub(super) ramp: Option<(usize, Timestamp)>,
     pub(super) now: Timestamp,
 }
 
@@ -64,6 +68,8 @@ pub(super) struct Answer {
     pub(super) roles: Vec<(usize, Role)>,
     /// What is chosen now.
     pub(super) choice: Option<Choice>,
+    /// The tier from which traffic moves back to the chosen one, and how far it has come.
+    pub(super) ramp: Option<Ramp>,
     /// When time alone would change the answer.
     pub(super) next_at: Option<Timestamp>,
 }

@@ -98,6 +98,9 @@ pub struct ServiceDto {
     pub paths: Vec<String>,
     /// `full`, `degraded`, `all_down`, `page`, `nothing` or `maintenance`.
     pub serving: String,
+    /// How much of its traffic has come back to the tier that it prefers, in percent, while it does so in steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returning: Option<u8>,
     /// Its backends.
     pub backends: Vec<BackendDto>,
 }

@@ -121,7 +121,8 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
             "degraded" => paint.doubtful("degraded"),
             other => paint.bad(&other.replace('_', " ")),
         };
-        writeln!(out, "\nservice {}  {serving}  {}", service.name, service.domains.join(", "))?;
+        let returning = service.returning.map(|percent| format!("  {percent} % has returned")).unwrap_or_default();
+        writeln!(out, "\nservice {}  {serving}{returning}  {}", service.name, service.domains.join(", "))?;
         for backend in &service.backends {
             write_backend(out, backend, now, paint)?;
         }

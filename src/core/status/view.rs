@@ -8,7 +8,7 @@ use super::{
 use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome};
 use crate::core::inventory::{BackendState, Desired, Edge};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp, counted};
-use crate::core::routing::{EffectiveService, Leaving, Member, Override, Overrides, Plan};
+use crate::core::routing::{EffectiveService, Leaving, Member, Override, Overrides, Plan, Role};
 
 /// Everything a view is made of.
 #[derive(Debug, Clone, Copy)]
@@ -145,11 +145,12 @@ fn faults(inputs: &Inputs<'_>, sites: Option<&Sites<'_>>) -> Vec<FaultDto> {
     }
     faults.extend(sites.map_or_else(Vec::new, Sites::faults));
     for hold in inputs.plan.map_or(&[][..], |plan| &plan.holds) {
-        let service = hold.service();
-        let backends = inputs.plan.and_then(|plan| plan.effective.services.get(service));
-        let downs = backends.into_iter().flat_map(|service| &service.members);
+        let services = inputs.plan.into_iter().flat_map(|plan| &plan.effective.services);
+        let meant = services.filter(|(name, _)| hold.service().is_none_or(|service| service == *name));
+        let is_meant = |member: &&Member| hold.service().is_some() || matches!(member.role, Role::Guarded(_));
+        let downs = meant.flat_map(|(_, service)| &service.members).filter(is_meant);
         let since = downs.filter_map(|member| inputs.observed.backends.get(&member.backend.name)?.since).max();
-        faults.push(fault(format!("service {service}"), hold.reason(), since.unwrap_or(now), &[]));
+        faults.push(fault(hold.scope(), hold.reason(), since.unwrap_or(now), &[]));
     }
     faults
 }
@@ -166,12 +167,13 @@ fn service_dto(effective: &EffectiveService, observed: &Observed, now: Timestamp
         domains: service.domains.iter().map(ToString::to_string).collect(),
         paths: service.paths.iter().map(ToString::to_string).collect(),
         serving: effective.serving.as_str().to_owned(),
+        returning: effective.ramp.map(|ramp| ramp.rise.percent()),
         backends: effective.members.iter().map(|member| backend_dto(member, observed, now)).collect(),
     }
 }
 
 fn backend_dto(member: &Member, observed: &Observed, now: Timestamp) -> BackendDto {
-    let Member { backend, verdict, tier, role, overridden: _ } = member;
+    let Member { backend, verdict, tier, role, rise: _, overridden: _ } = member;
     let unknown = BackendHealth::default();
     let health = observed.backends.get(&backend.name).unwrap_or(&unknown);
     let failure = |outcome: &Outcome| match outcome {

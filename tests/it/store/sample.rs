@@ -101,6 +101,7 @@ pub(super) fn health(seed: i64) -> BackendHealth {
     BackendHealth {
         target: Some(Digest::of(&seed.to_be_bytes())),
         verdict: Verdict::Down,
+        was_up: false,
         since: Some(at(seed)),
         passes: 0,
         fails: 7,

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::core::inventory::doc::{
-    BackendDoc, BodyDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, HealthDoc, HealthTypeDoc, MethodDoc, PageDoc,
-    PolicyDoc, ProbeTlsDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc, StatusRange, Sticky, TimeoutsDoc,
-    TlsDoc, TlsModeDoc, TunnelDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc, WireguardDoc,
+    BackendDoc, BodyDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, GuardDoc, HealthDoc, HealthTypeDoc,
+    MethodDoc, Minimum, PageDoc, PolicyDoc, ProbeTlsDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc,
+    StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc, TunnelDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
+    WireguardDoc,
 };
 use crate::core::model::{DialAddress, Email, Hostname, Listener, PathPrefix, Port, RequestPath, TimeSpan};
 
@@ -151,7 +152,11 @@ fn body() -> impl Strategy<Value = BodyDoc> {
 fn routing() -> impl Strategy<Value = RoutingDoc> {
     let policy = prop::sample::select(&[PolicyDoc::Spread, PolicyDoc::Priority, PolicyDoc::Single][..]);
     let tiers = (prop::collection::vec(name(), 0..3), tags());
-    let failback = (of(span()), of(any::<bool>())).prop_map(|(after, manual)| FailbackDoc { after, manual });
+    let failback = (of(span()), of(span()), of(any::<bool>())).prop_map(|(after, ramp, manual)| FailbackDoc {
+        after,
+        ramp,
+        manual,
+    });
     let sticky = parsed::<Sticky>("cookie|client_address|header:[A-Za-z-]{1,8}");
     let when = prop::sample::select(&[WhenAllDownDoc::ServeAll, WhenAllDownDoc::Page][..]);
     let page = (of(200u16..=599), of(span()), of("[a-z<>{}]{0,20}")).prop_map(|(status, retry_after, html)| PageDoc {
@@ -159,18 +164,23 @@ fn routing() -> impl Strategy<Value = RoutingDoc> {
         retry_after,
         html,
     });
-    let counts = (of(1u32..=1000), of(span()));
+    let guard = parsed::<Minimum>("[1-9][0-9]{0,2}|[1-9][0-9]?%").prop_map(|min_healthy| GuardDoc { min_healthy });
+    let counts = (of(1u32..=1000), of(span()), of(span()), of(guard));
     (policy, tiers, counts, of(failback), of(sticky), when, of(page)).prop_map(
-        |(policy, (sites, tags), (min_healthy, confirm), failback, sticky, when_all_down, page)| RoutingDoc {
-            policy,
-            sites,
-            tags,
-            min_healthy,
-            confirm,
-            failback,
-            sticky,
-            when_all_down,
-            page,
+        |(policy, (sites, tags), (min_healthy, confirm, slow_start, guard), failback, sticky, when_all_down, page)| {
+            RoutingDoc {
+                policy,
+                sites,
+                tags,
+                min_healthy,
+                confirm,
+                failback,
+                sticky,
+                slow_start,
+                guard,
+                when_all_down,
+                page,
+            }
         },
     )
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Backend;
-use crate::core::inventory::doc::Sticky;
+use crate::core::inventory::doc::{Minimum, Sticky};
 use crate::core::model::{SiteName, Tag};
 
 /// How the backends of a service are chosen.
@@ -12,8 +12,14 @@ pub struct Routing {
     pub policy: Policy,
     /// When traffic returns to what has recovered.
     pub failback: Failback,
+    /// Time over which traffic moves back to a tier; none: at once.
+    pub ramp: Option<Duration>,
+    /// Time over which a backend that was down comes back to its share; none: at once.
+    pub slow_start: Option<Duration>,
     /// What keeps a client at one backend.
     pub sticky: Option<Sticky>,
+    /// Backends that observation may not take out; none: it may take out all.
+    pub guard: Option<Minimum>,
     /// What happens when none is up.
     pub when_all_down: WhenAllDown,
     /// The answer in place of the service: when all are down (if that is the policy), and in maintenance.

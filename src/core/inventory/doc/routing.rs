@@ -35,6 +35,13 @@ pub struct RoutingDoc {
     /// `client_address`, or a header of the request such as `header:X-Tenant`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,
+    /// Time over which a backend that was down comes back to its share of the traffic: a quarter of it at first, and a
+    /// quarter more after each third of the time. Each step is a push. Default: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<TimeSpan>,
+    /// How many backends probes may take out, with `policy: spread` and `policy: priority`. Default: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardDoc>,
     /// What happens when no backend is up. Default: `serve_all`.
     #[serde(default)]
     pub when_all_down: WhenAllDownDoc,
@@ -58,7 +65,7 @@ pub enum PolicyDoc {
     Single,
 }
 
-/// When traffic returns to what has recovered: one of the two.
+/// When traffic returns to what has recovered: `after` or `manual`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
@@ -66,9 +73,95 @@ pub struct FailbackDoc {
     /// Time that it must have been up without a break.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<TimeSpan>,
+    /// Time over which the traffic moves back then, with `policy: priority`: a quarter of it at first, and a quarter more
+    /// after each third of the time. Each step is a push. An operator's `bascule failback` moves all at once. Default: at
+    /// once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<TimeSpan>,
     /// True: only when an operator says so, with `bascule failback`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<bool>,
+}
+
+/// How many backends probes may take out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct GuardDoc {
+    /// Backends that stay in rotation whatever probes say: a number, or a share (`50%`, rounded up) of those that are
+    /// declared to take traffic. When more go down, those that went down last are held in rotation, and the status says
+    /// so. An override takes out what is really down. Where all are down, `when_all_down` says what happens.
+    #[serde(deserialize_with = "minimum")]
+    #[schemars(schema_with = "minimum_schema")]
+    pub min_healthy: Minimum,
+}
+
+/// A number of backends, or a share of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Minimum {
+    /// So many.
+    Count(u32),
+    /// So many of a hundred.
+    Percent(u32),
+}
+
+/// Most backends of one service that a minimum may ask for.
+const COUNT_MAX: u32 = 1000;
+
+impl Minimum {
+    fn parse(text: &str) -> Option<Self> {
+        let (digits, is_share) = text.strip_suffix('%').map_or((text, false), |digits| (digits, true));
+        let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+        let number: u32 = digits.parse().ok().filter(|_| is_plain)?;
+        if is_share {
+            (1..=100).contains(&number).then_some(Self::Percent(number))
+        } else {
+            (1..=COUNT_MAX).contains(&number).then_some(Self::Count(number))
+        }
+    }
+
+    /// How many of so many backends these are; never more than there are.
+    pub fn of(self, backends: usize) -> usize {
+        let share = |percent: u32| backends.saturating_mul(percent as usize).div_ceil(100);
+        match self {
+            Self::Count(count) => backends.min(count as usize),
+            Self::Percent(percent) => share(percent),
+        }
+    }
+}
+
+impl std::fmt::Display for Minimum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+text_type!(
+    Minimum,
+    name: "Minimum",
+    expected: "a number of backends from 1 to 1000, or a share of them such as `50%`",
+    pattern: "^[1-9][0-9]{0,3}%?$",
+    examples: ["50%"]
+);
+
+fn minimum_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": ["string", "integer"],
+        "pattern": Minimum::PATTERN,
+        "minimum": 1,
+        "maximum": COUNT_MAX,
+        "examples": ["50%", 2],
+    })
+}
+
+/// YAML reads `2` as a number and `50%` as text; both are minima.
+fn minimum<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Minimum, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.parse().map_err(serde::de::Error::custom)
 }
 
 /// What keeps a client at one backend: `cookie` (one that the edge sets), `client_address`, or `header:NAME`.

@@ -29,7 +29,19 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 
 /// A key that the policy does not use: to ignore it would serve something other than what was reviewed.
 fn contradictions(service: &Declared<ServiceDoc>, routing: &RoutingDoc) -> Vec<Finding> {
-    let RoutingDoc { policy, sites, tags, min_healthy, confirm, failback, sticky, when_all_down: _, page: _ } = routing;
+    let RoutingDoc {
+        policy,
+        sites,
+        tags,
+        min_healthy,
+        confirm,
+        failback,
+        sticky,
+        slow_start,
+        guard,
+        when_all_down: _,
+        page: _,
+    } = routing;
     let mut findings = Vec::new();
     let mut refuse = |key: &str, message: String, hint: &str| {
         let finding =
@@ -57,11 +69,29 @@ fn contradictions(service: &Declared<ServiceDoc>, routing: &RoutingDoc) -> Vec<F
     if is_single && sticky.is_some() {
         refuse("sticky", "with `policy: single` there is one backend to go to".to_owned(), "remove `sticky`");
     }
+    if is_single && guard.is_some() {
+        let hint = "remove `guard`: the one backend stays until another is up and `confirm` has passed";
+        refuse("guard", "`guard` means nothing with `policy: single`".to_owned(), hint);
+    }
+    if is_single && slow_start.is_some() {
+        let hint = "remove `slow_start`: there is no other backend that could take a part of the traffic";
+        refuse("slow_start", "`slow_start` means nothing with `policy: single`".to_owned(), hint);
+    }
     match failback {
-        Some(FailbackDoc { after: Some(_), manual: Some(true) }) => {
+        Some(FailbackDoc { ramp: Some(_), .. }) if is_spread => {
+            refuse("failback", "`ramp` means nothing with `policy: spread`".to_owned(), "write `slow_start`");
+        }
+        Some(FailbackDoc { ramp: Some(_), .. }) if is_single => {
+            refuse("failback", "`ramp` means nothing with `policy: single`".to_owned(), "remove `ramp`");
+        }
+        Some(FailbackDoc { ramp: Some(_), manual: Some(true), .. }) => {
+            let hint = "remove `ramp`, or write `after` in place of `manual`";
+            refuse("failback", "traffic that returns by hand returns at once".to_owned(), hint);
+        }
+        Some(FailbackDoc { after: Some(_), manual: Some(true), .. }) => {
             refuse("failback", "traffic returns by itself or by hand, not both".to_owned(), "keep `after` or `manual`");
         }
-        Some(FailbackDoc { after: None, manual: None | Some(false) }) => {
+        Some(FailbackDoc { after: None, manual: None | Some(false), ramp: None }) => {
             refuse("failback", "`failback` says nothing".to_owned(), "write `{ after: 60s }` or `{ manual: true }`");
         }
         Some(FailbackDoc { manual: Some(true), .. }) if is_spread => {

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::explain::{FLAWS_MAX, Flaw, child, shortened};
-use crate::core::inventory::doc::{StatusRange, Sticky};
+use crate::core::inventory::doc::{Minimum, StatusRange, Sticky};
 use crate::core::inventory::yaml::escape;
 use crate::core::model::{
     AdminAddress, DialAddress, Email, GatewayAddress, Hostname, InterfaceName, Listener, PathPrefix, PeerKey,
@@ -32,7 +32,7 @@ macro_rules! texts {
 }
 
 /// Every newtype with a pattern. All names share one.
-const NEWTYPES: [Text; 14] = texts![
+const NEWTYPES: [Text; 15] = texts![
     ServiceName,
     Hostname,
     PathPrefix,
@@ -46,7 +46,8 @@ const NEWTYPES: [Text; 14] = texts![
     Sticky,
     InterfaceName,
     PeerKey,
-    GatewayAddress
+    GatewayAddress,
+    Minimum
 ];
 
 /// Text whose type comes from elsewhere; the patterns stand in the document types.

@@ -1,7 +1,7 @@
 use super::{Answer, Candidate, Question};
 use crate::core::inventory::{Failback, Tier};
 use crate::core::model::Timestamp;
-use crate::core::routing::{Choice, Exclusion, Role};
+use crate::core::routing::{Choice, Exclusion, Ramp, Rise, Role};
 
 /// The first tier with enough backends serves. A tier that was left serves again by the rule of failback; one that fails
 /// is left at once, since its backends have failed often enough to be judged down.
@@ -13,10 +13,13 @@ pub(super) fn answer(question: &Question<'_>, tiers: &[Tier], min_healthy: u32) 
         Some(Choice::Backend(_)) | None => None,
     };
     let active = choose(question, &states, before, &mut answer);
+    answer.ramp = ramp(question, &states, (before, active), &mut answer.next_at);
+    let leaving = answer.ramp.map(|ramp| ramp.from);
     for candidate in question.candidates {
         let role = match (candidate.is_down, candidate.tier.cmp(&active)) {
             (true, _) => Role::Out(Exclusion::Down),
             (false, std::cmp::Ordering::Equal) => Role::InRotation,
+            (false, _) if leaving == Some(candidate.tier) => Role::InRotation,
             (false, std::cmp::Ordering::Greater) => Role::Standby,
             (false, std::cmp::Ordering::Less) if states[candidate.tier].can_serve => Role::Out(Exclusion::HeldBack),
             (false, std::cmp::Ordering::Less) => Role::Out(Exclusion::TierTooSmall),
@@ -25,6 +28,28 @@ pub(super) fn answer(question: &Question<'_>, tiers: &[Tier], min_healthy: u32) 
     }
     answer.choice = tiers.get(active).cloned().map(Choice::Tier);
     answer
+}
+
+/// How far traffic has come back from a tier that serves well to one that is preferred.
+fn ramp(
+    question: &Question<'_>,
+    states: &[State],
+    (before, active): (Option<usize>, usize),
+    next_at: &mut Option<Timestamp>,
+) -> Option<Ramp> {
+    let length = question.service.routing.ramp?;
+    let (from, since) = match before? {
+        before if before > active && states[before].can_serve => (before, question.now),
+        before if before == active => question.ramp?,
+        _ => return None,
+    };
+    // The other one is left as soon as it fails, and one that is preferred to both is waited for without it.
+    if from <= active || states.get(from).is_none_or(|state| state.usable == 0) {
+        return None;
+    }
+    let (rise, at) = Rise::at(question.now, since, length)?;
+    *next_at = Some(next_at.map_or(at, |earlier| earlier.min(at)));
+    Some(Ramp { from, rise })
 }
 
 /// How a tier stands.

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use super::{Answer, Candidate, Question};
 use crate::core::inventory::Failback;
-use crate::core::routing::{Exclusion, Role};
+use crate::core::routing::{Exclusion, Role, guard};
 
 /// Everything that is not down serves. What was down serves again once it has been up for the failback time, or at once
-/// where nothing else is there.
+/// where nothing else is there, or less than the guard asks for.
 pub(super) fn answer(question: &Question<'_>) -> Answer {
     let hold = match question.service.routing.failback {
         Failback::After(hold) => hold,
@@ -14,7 +14,8 @@ pub(super) fn answer(question: &Question<'_>) -> Answer {
     };
     let mut answer = Answer::default();
     let is_on_trial = |candidate: &Candidate| candidate.was_out && !hold.is_zero();
-    let is_needed = !question.candidates.iter().any(|candidate| !candidate.is_down && !is_on_trial(candidate));
+    let serving = question.candidates.iter().filter(|candidate| !candidate.is_down && !is_on_trial(candidate)).count();
+    let is_needed = serving < guard::needed(question.service, question.members).max(1);
     for candidate in question.candidates {
         let role = if candidate.is_down {
             Role::Out(Exclusion::Down)

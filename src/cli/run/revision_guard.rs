@@ -4,19 +4,19 @@ use crate::core::inventory::RevisionGuard;
 
 /// How much a revision may take out.
 #[derive(Debug, clap::Args)]
-pub(super) struct GuardArgs {
-    /// Percent of the services, and of the backends, that a revision may take out. One that takes out more, a whole site or
+pub(super) struct RevisionGuardArgs {
+    /// The share of the services, and of the backends, that a revision may take out. One that takes out more, a whole site or
     /// everything is held until a commit has the trailer `Bascule-Allow: remove=NUMBER`. `off` holds nothing.
-    #[arg(long, env = "BASCULE_GUARD", default_value = "30", value_name = "PERCENT|off")]
-    guard: Percent,
+    #[arg(long, env = "BASCULE_REVISION_GUARD", default_value = "30%", value_name = "SHARE|off")]
+    revision_guard: Percent,
     /// Fewer services or backends than this may always be taken out.
-    #[arg(long, env = "BASCULE_GUARD_FROM", default_value = "3", value_name = "NUMBER")]
-    guard_from: usize,
+    #[arg(long, env = "BASCULE_REVISION_GUARD_FROM", default_value = "3", value_name = "NUMBER")]
+    revision_guard_from: usize,
 }
 
-impl GuardArgs {
+impl RevisionGuardArgs {
     pub(super) fn guard(self) -> Option<RevisionGuard> {
-        let Self { guard: Percent(share), guard_from: at_least } = self;
+        let Self { revision_guard: Percent(share), revision_guard_from: at_least } = self;
         share.map(|share| RevisionGuard { share, at_least })
     }
 }
@@ -33,7 +33,7 @@ impl FromStr for Percent {
             return Ok(Self(None));
         }
         let share = text.strip_suffix('%').unwrap_or(text).trim_end().parse().ok();
-        let share = share.filter(|share| *share <= 100).ok_or("give percent, from 0 to 100, or `off`")?;
+        let share = share.filter(|share| *share <= 100).ok_or("give a share from `0%` to `100%`, or `off`")?;
         Ok(Self(Some(share)))
     }
 }
