@@ -19,7 +19,7 @@ mod starter;
 mod suggest;
 mod yaml;
 
-pub use self::codes::CODES;
+pub use self::codes::{CODES, closest_code, page};
 pub use self::desired::{
     Backend, BackendState, Connections, Desired, Edge, Failback, Origin, Page, Policy, Probe, ProbeKind, Relay,
     Routing, Service, Site, Tier, Timeouts, Tls, UpstreamProtocol, UpstreamTls, WhenAllDown,

@@ -1,6 +1,7 @@
 //! See `src/core/inventory.rs`.
 
 mod examples;
+mod explanations;
 mod fixtures;
 mod guard;
 mod report;
