@@ -3,6 +3,7 @@
 mod examples;
 mod explanations;
 mod fixtures;
+mod formats;
 mod guard;
 mod report;
 mod schemas;
