@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod explain;
 mod failback;
+mod fmt;
 mod init;
 mod inputs;
 mod logging;
@@ -62,6 +63,8 @@ enum Command {
     Check(check::Args),
     /// Explains the code of a fault: what it means, an example, the cure. Without a code, lists them all.
     Explain(explain::Args),
+    /// Brings the files of an inventory to their one style. Comments and the order of keys stay.
+    Fmt(fmt::Args),
     /// Prints the Caddy configuration of one edge, as JSON.
     Render(render::Args),
     /// Shows what would change on the live edges. Writes nothing.
@@ -152,6 +155,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => block_on(run::execute(args)),
         Command::Check(args) => block_on(check::execute(args)),
         Command::Explain(args) => explain::execute(&args),
+        Command::Fmt(args) => block_on(fmt::execute(args)),
         Command::Render(args) => block_on(render::execute(args)),
         Command::Plan(args) => block_on(plan::execute(args)),
         Command::Apply(args) => block_on(apply::execute(args)),

@@ -31,3 +31,4 @@ pub use self::load::{Loaded, load};
 pub use self::schema::{embedded, schemas};
 pub use self::starter::starter;
 pub(in crate::core) use self::suggest::closest;
+pub use self::yaml::{Unformatted, format};

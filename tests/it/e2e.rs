@@ -3,6 +3,7 @@
 mod client;
 mod commands;
 mod demo;
+mod diagnostics;
 mod failback;
 mod faults;
 mod kill9;

@@ -4,6 +4,7 @@ mod examples;
 mod explanations;
 mod fixtures;
 mod formats;
+mod formatting;
 mod guard;
 mod report;
 mod schemas;

@@ -13,19 +13,20 @@ use crate::support::git_repo::GitRepo;
 use crate::support::port::ReservedPort;
 
 /// A folder with the starter inventory in `inventory`.
-fn started() -> TempDir {
+pub(super) fn started() -> TempDir {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let ran = bascule(folder.path(), &["init"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     folder
 }
 
-fn write(folder: &TempDir, path: &str, text: &str) {
+/// Writes a file of the folder.
+pub(super) fn write(folder: &TempDir, path: &str, text: &str) {
     std::fs::write(folder.path().join(path), text).expect("a file is written");
 }
 
 /// Breaks the starter at one place.
-fn misspell_a_site(folder: &TempDir) {
+pub(super) fn misspell_a_site(folder: &TempDir) {
     write(
         folder,
         "inventory/backends/www-dijon-1.yaml",
@@ -96,121 +97,6 @@ fn check_tells_people_and_programs_what_is_wrong() {
         (&errors[0]["code"], &errors[0]["file"], &errors[0]["line"], &errors[0]["column"]),
         (&"unknown-site".into(), &"inventory/backends/www-dijon-1.yaml".into(), &3.into(), &7.into())
     );
-}
-
-#[test]
-fn forges_get_paths_from_the_root_of_the_repository() {
-    let repo = GitRepo::with(&[("README.md", "")]);
-    let work = repo.path();
-    let below = work.join("deploy/prod");
-    std::fs::create_dir_all(&below).expect("a folder");
-    assert_eq!(bascule(&below, &["init"]).code, Some(0));
-    let site = below.join("inventory/backends/www-dijon-1.yaml");
-    std::fs::write(site, "name: www-dijon-1\nservice: www\nsite: dijno\naddr: 10.200.1.23\nport: 8080\n")
-        .expect("a file");
-    let path = "deploy/prod/inventory/backends/www-dijon-1.yaml";
-    for (folder, argument) in [(&below, "."), (&work.to_owned(), "deploy/prod"), (&below, "inventory")] {
-        for format in ["github", "sarif", "gitlab"] {
-            let ran = bascule(folder, &["check", argument, "--format", format]);
-            assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), ""), "{}", ran.stdout);
-            let named = match format {
-                "github" => ran.stdout.contains(&format!("::error file={path},line=3,")),
-                _ => ran.stdout.contains(&format!("\"{path}\"")),
-            };
-            assert!(named, "{format} of {argument}:\n{}", ran.stdout);
-        }
-    }
-    let outside = started();
-    misspell_a_site(&outside);
-    let ran = bascule(outside.path(), &["check", "--format", "github"]);
-    assert!(ran.stdout.starts_with("::error file=inventory/backends/www-dijon-1.yaml,line=3,"), "{}", ran.stdout);
-}
-
-#[test]
-fn every_code_is_explained() {
-    let run = |args: &[&str]| bascule(Path::new("/"), args);
-    let list = run(&["explain"]).succeeded();
-    let codes: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(codes.len() > 50 && codes.contains(&"unknown-site"), "{list}");
-    for code in codes {
-        assert!(run(&["explain", code]).succeeded().starts_with(&format!("# {code}\n")), "{code}");
-    }
-    assert!(run(&["explain", "error[unknown-site]:"]).succeeded().contains("did you mean `dijon`?"));
-    let ran = run(&["explain", "unknwon-site"]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
-    assert_eq!(ran.stderr, "error: no code is named `unknwon-site`; did you mean `unknown-site`?\n");
-    assert_eq!(run(&["explain", "E0308"]).code, Some(1));
-}
-
-/// Saves files as editors do, and reads what is said until it is there.
-#[test]
-fn check_watches_and_checks_again_on_save() {
-    let folder = started();
-    let mut child = Watching::start(folder.path());
-    child.wait_for("no errors and no warnings in ");
-    misspell_a_site(&folder);
-    child.wait_for("did you mean `dijon`?");
-    let file = folder.path().join("inventory/backends/www-dijon-1.yaml");
-    let text = std::fs::read_to_string(&file).expect("a file").replace("dijno", "dijon");
-    // Beside it, and renamed over it.
-    std::fs::write(file.with_extension("tmp"), text).expect("a file");
-    std::fs::rename(file.with_extension("tmp"), &file).expect("a file is replaced");
-    child.wait_for("no errors and no warnings in ");
-    std::fs::write(folder.path().join("inventory/sites/paris.yaml"), "name: paris\n").expect("a file");
-    child.wait_for("error[missing-key]");
-    assert_eq!(child.interrupt(), Some(3), "the last check counts");
-
-    let ran = bascule(folder.path(), &["check", "--watch", "--format", "sarif"]);
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("`--watch` is for people"), "{}", ran.stderr);
-}
-
-/// `check --watch`, killed when it is dropped.
-struct Watching {
-    child: std::process::Child,
-    lines: std::sync::mpsc::Receiver<String>,
-}
-
-impl Watching {
-    fn start(folder: &Path) -> Self {
-        let mut command = program(folder);
-        let mut child = command.args(["check", "--watch"]).stdout(Stdio::piped()).spawn().expect("bascule starts");
-        let stdout = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
-        let (tx, lines) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in std::io::BufRead::lines(stdout).map_while(Result::ok) {
-                let _ = tx.send(line);
-            }
-        });
-        Self { child, lines }
-    }
-
-    /// Reads lines until one has this text.
-    #[track_caller]
-    fn wait_for(&mut self, text: &str) {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        let mut seen = Vec::new();
-        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(std::time::Instant::now())) {
-            if line.contains(text) {
-                return;
-            }
-            seen.push(line);
-        }
-        panic!("no {text:?} came:\n{}", seen.join("\n"));
-    }
-
-    fn interrupt(mut self) -> Option<i32> {
-        let id = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it runs");
-        self.child.wait().expect("it ends").code()
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]

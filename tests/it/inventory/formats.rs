@@ -1,6 +1,7 @@
 //! What each output format makes of the same faults: a golden corpus, and what the formats promise.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -21,13 +22,16 @@ fn corpus() -> Vec<(&'static str, &'static str, FileSet)> {
         }
         all
     };
-    let many: String = (1..=14).map(|at| format!("name: {at}\nsubnets: [10.9.{at}.0/24]\n---\n")).collect();
+    let (mut many, mut services, mut backends) = (String::new(), String::new(), String::new());
+    for at in 1..=14 {
+        let _ = write!(many, "name: {at}\nsubnets: [10.9.{at}.0/24]\n---\n");
+    }
     // Each warns: it is at one site only.
-    let numbers = 1..=12;
-    let services: String = numbers.clone().map(|at| format!("name: s{at}\ndomains: [s{at}.example]\n---\n")).collect();
-    let backend =
-        |at| format!("name: s{at}\nservice: s{at}\nsite: dijon\naddr: 10.200.1.99\nport: {}\n---\n", 9000 + at);
-    let backends: String = numbers.map(backend).collect();
+    for at in 1..=12 {
+        let _ = write!(services, "name: s{at}\ndomains: [s{at}.example]\n---\n");
+        let port = 9000 + at;
+        let _ = write!(backends, "name: s{at}\nservice: s{at}\nsite: dijon\naddr: 10.200.1.99\nport: {port}\n---\n");
+    }
     vec![
         ("sound", "inventory/", minimal()),
         ("nothing", "deploy/inventory/", FileSet::new()),
