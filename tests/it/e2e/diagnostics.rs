@@ -95,6 +95,8 @@ fn fmt_brings_files_to_one_style_and_touches_nothing_else() {
 #[test]
 fn check_watches_and_checks_again_on_save() {
     let folder = started();
+    // As in a work tree whose root is the inventory: files are watched, not a branch.
+    std::fs::create_dir(folder.path().join("inventory/.git")).expect("a folder");
     let mut child = Watching::start(folder.path());
     child.wait_for("no errors and no warnings in ");
     misspell_a_site(&folder);

@@ -153,8 +153,9 @@ fn fingerprints_are_unique_and_outlive_moved_lines() {
             texts(&sarif["runs"][0]["results"], "/partialFingerprints/basculeFault~1v1"),
         ]
     };
-    for case in invalid() {
-        let files = files_of(&case);
+    let cases = invalid().into_iter().map(|case| (case.display().to_string(), files_of(&case)));
+    let corpus = corpus().into_iter().map(|(name, _, files)| (name.to_owned(), files));
+    for (name, files) in cases.chain(corpus) {
         let moved: FileSet = files
             .iter()
             .map(|(path, bytes)| {
@@ -164,9 +165,9 @@ fn fingerprints_are_unique_and_outlive_moved_lines() {
             })
             .collect();
         let (before, after) = (prints(&files), prints(&moved));
-        assert_eq!(before, after, "{}", case.display());
+        assert_eq!(before, after, "{name}");
         for list in before {
-            assert_eq!(list.iter().collect::<BTreeSet<_>>().len(), list.len(), "{}", case.display());
+            assert_eq!(list.iter().collect::<BTreeSet<_>>().len(), list.len(), "{name}");
         }
     }
 }
