@@ -12,6 +12,7 @@ RUN mkdir -p src tests/it benches \
 
 # The empty sources are newer than the real ones, so cargo must be told.
 COPY schemas schemas
+COPY docs/codes docs/codes
 COPY src src
 RUN touch src/main.rs src/lib.rs && cargo build --release --locked --bin bascule
 

@@ -47,9 +47,10 @@ bench: caddy
 schemas:
 	$(CARGO) run --quiet --locked -- schema --write schemas
 
-## docs: write docs/inventory.md anew from the schemas.
+## docs: write docs/inventory.md anew from the schemas, and into docs/codes/ what check says of the examples there.
 docs:
 	BASCULE_UPDATE=1 $(CARGO) test --quiet --locked --test it docs::the_inventory_reference
+	BASCULE_UPDATE=1 $(CARGO) test --quiet --locked --test it inventory::explanations::every_example
 
 ## docker: build the image, run the compose file with a real Docker Engine, and judge.
 docker:

@@ -4,7 +4,9 @@ mod addresses;
 mod apply;
 mod check;
 mod demo;
+mod explain;
 mod failback;
+mod fmt;
 mod init;
 mod inputs;
 mod logging;
@@ -59,6 +61,10 @@ enum Command {
     Run(run::Args),
     /// Checks an inventory. Exits 0 when it is good (warnings allowed) and 3 when it is not.
     Check(check::Args),
+    /// Explains the code of a fault: what it means, an example, the cure. Without a code, lists them all.
+    Explain(explain::Args),
+    /// Brings the files of an inventory to their one style. Comments and the order of keys stay.
+    Fmt(fmt::Args),
     /// Prints the Caddy configuration of one edge, as JSON.
     Render(render::Args),
     /// Shows what would change on the live edges. Writes nothing.
@@ -148,6 +154,8 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => block_on(run::execute(args)),
         Command::Check(args) => block_on(check::execute(args)),
+        Command::Explain(args) => explain::execute(&args),
+        Command::Fmt(args) => block_on(fmt::execute(args)),
         Command::Render(args) => block_on(render::execute(args)),
         Command::Plan(args) => block_on(plan::execute(args)),
         Command::Apply(args) => block_on(apply::execute(args)),

@@ -27,4 +27,4 @@ pub use self::location::Location;
 pub use self::revisions::Revisions;
 pub use self::settings::{Credentials, SourceSettings};
 pub use self::source::{Moved, Snapshot, Source};
-pub use self::watch::{WatchGuard, watch_local};
+pub use self::watch::{WatchGuard, watch_folder, watch_local};

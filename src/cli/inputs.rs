@@ -15,6 +15,8 @@ const KINDS: [&str; 4] = ["sites", "services", "backends", "edges"];
 pub(super) struct Inventory {
     /// Where its files are, for people.
     pub(super) prefix: String,
+    /// Where its files are, seen from the root of the repository that they are in.
+    pub(super) prefix_in_repository: String,
     /// Its files.
     pub(super) files: FileSet,
     /// What it declares; none when it has errors.
@@ -39,10 +41,24 @@ pub(super) async fn read(path: &Path) -> anyhow::Result<Inventory> {
     let files = snapshot.files.context("a first read always has files")?;
     let Loaded { desired, diagnostics } = load(&files, snapshot.info.id);
     let prefix = format!("{}/", folder.display());
-    Ok(Inventory { prefix, files, desired, diagnostics })
+    Ok(Inventory { prefix, prefix_in_repository: prefix_in_repository(&folder), files, desired, diagnostics })
 }
 
-fn find(path: &Path) -> anyhow::Result<PathBuf> {
+/// The folder from the root of its repository's work tree, as forges name files; from the current folder where there is no
+/// repository. Empty for the root itself.
+fn prefix_in_repository(folder: &Path) -> String {
+    let Ok(real) = folder.canonicalize() else { return format!("{}/", folder.display()) };
+    let root = real.ancestors().find(|above| above.join(".git").exists()).map(Path::to_owned);
+    let root = root.or_else(|| std::env::current_dir().and_then(|here| here.canonicalize()).ok());
+    match root.as_deref().and_then(|root| real.strip_prefix(root).ok()) {
+        Some(below) if below.as_os_str().is_empty() => String::new(),
+        Some(below) => format!("{}/", below.display()),
+        None => format!("{}/", real.display()),
+    }
+}
+
+/// The inventory's folder at `path`: the folder itself, or its `inventory` sub-folder.
+pub(super) fn find(path: &Path) -> anyhow::Result<PathBuf> {
     if !path.is_dir() {
         bail!("`{}` is not a folder", path.display());
     }

@@ -19,7 +19,7 @@ mod starter;
 mod suggest;
 mod yaml;
 
-pub use self::codes::CODES;
+pub use self::codes::{CODES, closest_code, page};
 pub use self::desired::{
     Backend, BackendState, BodyExpectation, BodyPattern, Connections, Desired, Edge, Failback, HttpProbe, Origin, Page,
     Policy, Probe, ProbeKind, ProbeMethod, Relay, Routing, Service, Site, Tier, Timeouts, Tls, Tunnel,
@@ -32,3 +32,4 @@ pub use self::load::{Loaded, load};
 pub use self::schema::{embedded, schemas};
 pub use self::starter::starter;
 pub(in crate::core) use self::suggest::closest;
+pub use self::yaml::{Unformatted, format};

@@ -43,17 +43,26 @@ impl Drop for WatchGuard {
 /// Wakes `wake` whenever `branch` of the repository at `path` may have moved, or, where `path` is a plain folder, whenever
 /// something below it changed.
 pub fn watch_local(path: &Path, branch: &str, wake: Arc<Notify>) -> Result<WatchGuard, SourceError> {
+    watch(path, Some(branch.to_owned()), wake)
+}
+
+/// Wakes `wake` whenever a file below the folder may have changed, be it a work tree or not.
+pub fn watch_folder(path: &Path, wake: Arc<Notify>) -> Result<WatchGuard, SourceError> {
+    watch(path, None, wake)
+}
+
+fn watch(path: &Path, branch: Option<String>, wake: Arc<Notify>) -> Result<WatchGuard, SourceError> {
     // Events have absolute paths, and are held against this one.
     let path = &std::path::absolute(path)
         .map_err(|source| SourceError::Watch { path: path.to_owned(), source: notify::Error::io(source) })?;
     // One pending nudge says all: watches are looked at as a whole.
     let (nudge, nudged) = sync_channel(1);
     let stopped = Arc::new(AtomicBool::new(false));
-    let interest = Interest::of(path, branch)
+    let interest = Interest::of(path, branch.as_deref())
         .map_err(|source| SourceError::Watch { path: path.clone(), source: notify::Error::io(source) })?;
     let signals = Signals { wake, nudge: nudge.clone(), stopped: Arc::clone(&stopped) };
     let armed = Armed::new(interest, &signals).map_err(|source| SourceError::Watch { path: path.clone(), source })?;
-    let keeper = Keeper { path: path.clone(), branch: branch.to_owned(), signals, nudged, armed };
+    let keeper = Keeper { path: path.clone(), branch, signals, nudged, armed };
     let builder = thread::Builder::new().name("bascule-watch".to_owned());
     builder.spawn(move || keeper.run()).map_err(|source| SourceError::Thread { source })?;
     Ok(WatchGuard { stopped, nudge })
@@ -129,7 +138,7 @@ impl Armed {
 /// Looks after the watches.
 struct Keeper {
     path: PathBuf,
-    branch: String,
+    branch: Option<String>,
     signals: Signals,
     nudged: Receiver<()>,
     armed: Armed,
@@ -146,7 +155,7 @@ impl Keeper {
             if !is_nudged && !is_broken && !self.armed.is_stale() {
                 continue;
             }
-            let renewed = Interest::of(&self.path, &self.branch)
+            let renewed = Interest::of(&self.path, self.branch.as_deref())
                 .map_err(notify::Error::io)
                 .and_then(|interest| Armed::new(interest, &self.signals));
             let was_broken = is_broken;

@@ -3,6 +3,7 @@
 mod client;
 mod commands;
 mod demo;
+mod diagnostics;
 mod drain;
 mod failback;
 mod faults;

@@ -1,7 +1,10 @@
 //! See `src/core/inventory.rs`.
 
 mod examples;
+mod explanations;
 mod fixtures;
+mod formats;
+mod formatting;
 mod guard;
 mod report;
 mod schemas;

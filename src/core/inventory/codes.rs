@@ -1,7 +1,44 @@
-/// Every code that a diagnostic of an inventory may carry, with its meaning in one line, in alphabetical order.
-///
-/// Codes are stable: people search for them and scripts match them. A test holds that each has a fixture.
-pub const CODES: &[(&str, &str)] = &[
+use super::suggest::closest;
+
+/// Makes the table of codes, and embeds the page of each, `docs/codes/CODE.md`: a code without a page does not compile.
+macro_rules! codes {
+    ($(($code:literal, $meaning:literal)),* $(,)?) => {
+        /// Every code that a diagnostic of an inventory may carry, with its meaning in one line, in alphabetical order.
+        ///
+        /// Codes are stable: people search for them and scripts match them. A test holds that each has a fixture.
+        pub const CODES: &[(&str, &str)] = &[$(($code, $meaning)),*];
+
+        /// The page of each code, in the order of the codes.
+        const PAGES: &[&str] = &[$(include_str!(concat!("../../../docs/codes/", $code, ".md"))),*];
+    };
+}
+
+/// Where the pages are published.
+const PAGES_URL: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/codes");
+
+/// The page that explains a code, in Markdown: what it means, an example, what is said of it, the cure.
+pub fn page(code: &str) -> Option<&'static str> {
+    let index = CODES.binary_search_by_key(&code, |(known, _)| known).ok()?;
+    PAGES.get(index).copied()
+}
+
+/// A code's meaning in one line.
+pub(super) fn meaning(code: &str) -> Option<&'static str> {
+    let index = CODES.binary_search_by_key(&code, |(known, _)| known).ok()?;
+    CODES.get(index).map(|(_, meaning)| *meaning)
+}
+
+/// Where a code's page is published.
+pub(super) fn page_url(code: &str) -> String {
+    format!("{PAGES_URL}/{code}.md")
+}
+
+/// The code that a text which is none was most likely meant to be.
+pub fn closest_code(text: &str) -> Option<&'static str> {
+    closest(text, CODES.iter().map(|(code, _)| *code))
+}
+
+codes![
     ("acme-port", "An edge gets certificates by ACME and listens on neither port 80 nor 443."),
     ("admin-lockout", "An edge listens on the port of its own admin address."),
     ("alias-limit", "The YAML anchors and aliases of a file stand for too many values."),

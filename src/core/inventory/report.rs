@@ -1,11 +1,20 @@
 //! Diagnostics for people and for machines. Pure: text in, text out.
 
+mod forge;
+mod github;
+mod gitlab;
+mod sarif;
 mod snippet;
+
+use std::fmt::Write as _;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Group, Level, Origin, Renderer, normalize_untrusted_str};
 use serde::Serialize;
 
+pub use self::github::github;
+pub use self::gitlab::gitlab;
+pub use self::sarif::sarif;
 use self::snippet::snippets;
 use crate::core::model::{Diagnostic, FileSet, Severity, counted};
 
@@ -34,6 +43,10 @@ pub fn text(diagnostics: &[Diagnostic], files: &FileSet, prefix: &str, style: St
     }
     text.push_str(&summary(diagnostics, files.len()));
     text.push('\n');
+    if let Some(first) = diagnostics.first() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "for more on a code: bascule explain {}", first.code);
+    }
     text
 }
 

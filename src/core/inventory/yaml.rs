@@ -3,12 +3,15 @@
 //! The parser gives events with positions; [`read`] builds trees from them and refuses what an inventory does not need
 //! and a reviewer cannot see through: tags, merge keys, keys that are not text, and aliases that multiply.
 
+mod format;
 mod lines;
 mod node;
 mod reader;
 mod scalar;
 
+pub use self::format::{Unformatted, format};
 pub(super) use self::lines::Lines;
+use self::lines::tight_end;
 pub(super) use self::node::{Content, Entry, Node, escape};
 pub(super) use self::reader::{Document, Fault, read};
 

@@ -26,12 +26,12 @@ pub(super) enum Interest {
 }
 
 impl Interest {
-    /// Finds out what there is at `path`.
-    pub(super) fn of(path: &Path, branch: &str) -> io::Result<Self> {
+    /// Finds out what there is at `path`: a repository, where a branch is asked for and there is one.
+    pub(super) fn of(path: &Path, branch: Option<&str>) -> io::Result<Self> {
         fs::metadata(path)?;
-        if !is_repository(path) {
+        let Some(branch) = branch.filter(|_| is_repository(path)) else {
             return Ok(Self::Folder(path.to_owned()));
-        }
+        };
         let git = git_folder(path)?;
         let common = match fs::read_to_string(git.join("commondir")) {
             Ok(text) => git.join(text.trim_end()),

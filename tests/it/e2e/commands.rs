@@ -13,19 +13,20 @@ use crate::support::git_repo::GitRepo;
 use crate::support::port::ReservedPort;
 
 /// A folder with the starter inventory in `inventory`.
-fn started() -> TempDir {
+pub(super) fn started() -> TempDir {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let ran = bascule(folder.path(), &["init"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     folder
 }
 
-fn write(folder: &TempDir, path: &str, text: &str) {
+/// Writes a file of the folder.
+pub(super) fn write(folder: &TempDir, path: &str, text: &str) {
     std::fs::write(folder.path().join(path), text).expect("a file is written");
 }
 
 /// Breaks the starter at one place.
-fn misspell_a_site(folder: &TempDir) {
+pub(super) fn misspell_a_site(folder: &TempDir) {
     write(
         folder,
         "inventory/backends/www-dijon-1.yaml",

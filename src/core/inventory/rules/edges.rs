@@ -133,8 +133,10 @@ fn acme_port(edge: &Declared<EdgeDoc>) -> Option<Finding> {
         return None;
     }
     let message = "a certificate authority connects to port 80 or 443, and this edge listens on neither";
-    let finding = Finding::warning("acme-port", edge.at("/listen"), message);
-    Some(finding.hint("add `:443`, unless something in front of the edge forwards it here"))
+    let finding = Finding::warning("acme-port", edge.at("/listen"), message)
+        .hint("add `:443`, unless something in front of the edge forwards it here")
+        .related(edge.at("/tls/mode"), "asks for certificates");
+    Some(finding)
 }
 
 /// Whoever reaches the relay can have it ask any address, so it listens where only the edge's own Caddy is; and not where

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::View;
 use crate::core::inventory::doc::{BackendDoc, FailbackDoc, PolicyDoc, RoutingDoc, ServiceDoc, StateDoc};
@@ -106,13 +106,18 @@ fn contradictions(service: &Declared<ServiceDoc>, routing: &RoutingDoc) -> Vec<F
 fn duplicate_tiers(service: &Declared<ServiceDoc>, routing: &RoutingDoc) -> Vec<Finding> {
     let sites = routing.sites.iter().map(SiteName::as_str).enumerate().map(|(at, name)| ("sites", at, name));
     let tags = routing.tags.iter().map(Tag::as_str).enumerate().map(|(at, name)| ("tags", at, name));
-    let mut seen = BTreeSet::new();
+    let mut first: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut findings = Vec::new();
     for (key, index, name) in sites.chain(tags) {
-        if !seen.insert((key, name)) {
-            let at = service.at(format!("/routing/{key}/{index}"));
-            findings
-                .push(Finding::error("duplicate-tier", at, format!("`{name}` is a tier already")).hint("remove it"));
+        match first.get(&(key, name)) {
+            None => _ = first.insert((key, name), index),
+            Some(earlier) => {
+                let at = |index| service.at(format!("/routing/{key}/{index}"));
+                let finding = Finding::error("duplicate-tier", at(index), format!("`{name}` is a tier already"))
+                    .hint("remove it")
+                    .related(at(*earlier), "first written here");
+                findings.push(finding);
+            }
         }
     }
     findings

@@ -59,8 +59,10 @@ fn single_site(service: &Declared<ServiceDoc>, backends: &[&Declared<BackendDoc>
     let (site, None) = (sites.next()?, sites.next()) else { return None };
     let name = &service.doc.name;
     let message = format!("service `{name}` does not survive site `{site}`: all backends that take traffic are there");
-    let finding = Finding::warning("single-site", service.at("/name"), message);
-    Some(finding.hint("add a backend at another site"))
+    let finding = Finding::warning("single-site", service.at("/name"), message)
+        .hint("add a backend at another site")
+        .related(backends[0].at("/site"), "the first of them");
+    Some(finding)
 }
 
 fn no_edge(view: &View<'_>) -> Option<Finding> {

@@ -32,7 +32,7 @@ impl<'t> Lines<'t> {
     }
 
     /// The place of a range of parser positions.
-    pub(super) fn place(&self, span: Span) -> Place {
+    pub(in crate::core::inventory) fn place(&self, span: Span) -> Place {
         let (line, column, start) = self.position(span.start);
         let (_, _, end) = self.position(span.end);
         Place { line, column, start, end: end.max(start) }
@@ -93,6 +93,32 @@ impl<'t> Lines<'t> {
         self.walked.set(Walked { line, column, offset });
         (column, offset)
     }
+}
+
+/// Where a value in quotes or a closing bracket that begins at `start` really ends. For the parser, the white space and the
+/// comment behind it belong to it.
+pub(super) fn tight_end(text: &str, start: usize, end: usize) -> usize {
+    let inner = &text.as_bytes()[start..end];
+    let length = match inner.first() {
+        Some(b']' | b'}') => Some(1),
+        Some(quote @ (b'"' | b'\'')) => quoted_length(inner, *quote),
+        _ => None,
+    };
+    length.map_or(end, |length| start + length)
+}
+
+fn quoted_length(text: &[u8], quote: u8) -> Option<usize> {
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        at += match *byte {
+            b'\\' if quote == b'"' => 2,
+            // Two in a row stand for one.
+            b'\'' if quote == b'\'' && text.get(at + 1) == Some(&quote) => 2,
+            byte if byte == quote => return Some(at + 1),
+            _ => 1,
+        };
+    }
+    None
 }
 
 /// Where a walk along a line ended.

@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
-use super::{ALIAS_NODES_MAX, Content, DEPTH_MAX, DOCUMENT_NODES_MAX, Entry, FAULTS_MAX, Lines, Node, scalar};
+use super::{
+    ALIAS_NODES_MAX, Content, DEPTH_MAX, DOCUMENT_NODES_MAX, Entry, FAULTS_MAX, Lines, Node, scalar, tight_end,
+};
 use crate::core::model::Place;
 
 /// Something in a YAML text that an inventory must not have.
@@ -68,6 +70,7 @@ pub(in crate::core::inventory) fn read(text: &str) -> Stream {
 }
 
 struct Reader<'t> {
+    text: &'t str,
     lines: Lines<'t>,
     stream: Stream,
     open: Vec<Open>,
@@ -103,6 +106,7 @@ enum Key {
 impl<'t> Reader<'t> {
     fn new(text: &'t str) -> Self {
         Self {
+            text,
             lines: Lines::of(text),
             stream: Stream::default(),
             open: Vec::new(),
@@ -115,7 +119,16 @@ impl<'t> Reader<'t> {
 
     /// Takes one event. A returned fault ends the reading.
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Box<Fault>> {
-        let place = self.lines.place(span);
+        let mut place = self.lines.place(span);
+        let is_quoted = |style: &ScalarStyle| matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
+        let is_loose = match &event {
+            Event::SequenceEnd | Event::MappingEnd => true,
+            Event::Scalar(_, style, ..) => is_quoted(style),
+            _ => false,
+        };
+        if is_loose {
+            place.end = tight_end(self.text, place.start, place.end);
+        }
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
             Event::DocumentStart(_) => {
