@@ -11,6 +11,7 @@
 
 mod attempt;
 mod dial;
+mod grpc;
 mod http;
 mod limits;
 mod prober;

@@ -1,17 +1,14 @@
 //! One probe from start to end.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
-use super::dial::{Connection, Connectors, Secured, dial, dial_and_close};
-use super::http::{Answer, BODY_MAX, Question, ask};
+use super::dial::{Connection, Connectors, Opened, Way, dial_and_close};
+use super::grpc::{Channel, GrpcCall};
+use super::http::HttpCall;
 use super::target::ProbeTarget;
 use crate::core::health::{Failure, Outcome, Told};
-use crate::core::inventory::{BodyExpectation, HttpProbe, ProbeKind};
-
-/// Longest use of a connection with TLS. A server that is given a new certificate may present it on new connections only,
-/// and then the end of the old one would be told for ever. An hour: a renewed certificate is seen soon enough, and of 10,000
-/// backends three handshakes a second are asked.
-const SECURED_MAX: Duration = Duration::from_hours(1);
+use crate::core::inventory::ProbeKind;
 
 /// What one probe leaves behind.
 pub(super) struct Attempt {
@@ -24,8 +21,14 @@ pub(super) struct Attempt {
 
 /// A connection between two probes.
 pub(super) struct Kept {
-    connection: Connection,
+    held: Held,
     opened_at: Instant,
+}
+
+/// What is kept of a connection: HTTP/1 leaves nothing behind but the stream, HTTP/2 is a conversation.
+pub(super) enum Held {
+    Stream(Connection),
+    Channel(Box<Channel>),
 }
 
 /// Makes one probe. The timeout is on all of it: dialing, TLS, a second try on a fresh connection, the body; and so is what
@@ -40,24 +43,35 @@ pub(super) async fn attempt(connectors: &Connectors, target: &ProbeTarget, idle:
             (opened.unwrap_or(Err(Failure::Timeout)), None)
         }
         ProbeKind::Http(http) => {
-            let call = Call { connectors, target, probe: http };
-            let ended = tokio::time::timeout(probe.timeout, call.make(idle, &mut notes)).await;
-            match ended.unwrap_or(Err(Failure::Timeout)) {
-                Ok(idle) => (Ok(()), idle),
-                Err(failure) => (Err(failure), None),
-            }
+            let call = HttpCall::new(connectors, *upstream, http, probe.report);
+            within(probe.timeout, call.make(idle, &mut notes)).await
+        }
+        ProbeKind::Grpc(grpc) => {
+            let call = GrpcCall::new(connectors, *upstream, grpc, probe.report);
+            within(probe.timeout, call.make(idle, &mut notes)).await
         }
     };
-    // A status that does not pass says more than how its body ended.
-    let result = notes.refused.map_or(result, |status| Err(Failure::Status(status)));
+    // An answer that does not pass says more than how it ended.
+    let result = notes.refused.map_or(result, Err);
     let latency = begun.elapsed();
     let outcome = match (result, probe.latency) {
         (Ok(()), Some(limit)) if latency > limit => Outcome::Fail(too_slow(latency, limit)),
         (Ok(()), Some(_) | None) => Outcome::Pass,
         (Err(failure), _) => Outcome::Fail(failure),
     };
-    let idle = idle.map(|connection| Kept { connection, opened_at: notes.opened_at });
+    let idle = idle.map(|held| Kept { held, opened_at: notes.opened_at });
     Attempt { latency, outcome, told: notes.told, idle }
+}
+
+/// Makes a call, as long as it may take.
+async fn within(
+    timeout: Duration,
+    call: impl Future<Output = Result<Option<Held>, Failure>>,
+) -> (Result<(), Failure>, Option<Held>) {
+    match tokio::time::timeout(timeout, call).await.unwrap_or(Err(Failure::Timeout)) {
+        Ok(idle) => (Ok(()), idle),
+        Err(failure) => (Err(failure), None),
+    }
 }
 
 /// In milliseconds, rounded so that what took longer reads longer.
@@ -67,78 +81,33 @@ fn too_slow(took: Duration, limit: Duration) -> Failure {
 }
 
 /// What is known of a probe though it may not come to its end.
-struct Notes {
+pub(super) struct Notes {
     /// When its connection was opened.
     opened_at: Instant,
-    /// The status, where that does not pass.
-    refused: Option<u16>,
-    told: Told,
+    /// What came, where that does not pass.
+    pub(super) refused: Option<Failure>,
+    pub(super) told: Told,
 }
 
-/// An HTTP probe.
-struct Call<'a> {
-    connectors: &'a Connectors,
-    target: &'a ProbeTarget,
-    probe: &'a HttpProbe,
-}
+/// Longest use of a connection with TLS. A server that is given a new certificate may present it on new connections only,
+/// and then the end of the old one would be told for ever. An hour: a renewed certificate is seen soon enough, and of 10,000
+/// backends three handshakes a second are asked.
+const SECURED_MAX: Duration = Duration::from_hours(1);
 
-impl Call<'_> {
-    /// Gets a whole answer and returns the connection where it can be used again. A status that does not pass is noted as
-    /// soon as it is known, so that it also holds when the rest never comes.
-    ///
-    /// Redirects are answers like any other: following one would ask somebody else.
-    async fn make(&self, idle: Option<Kept>, notes: &mut Notes) -> Result<Option<Connection>, Failure> {
-        let answer = self.answer(idle, notes).await?;
-        let status = answer.status();
-        if self.target.probe.report {
-            notes.told.report = Some(answer.report());
-        }
-        let HttpProbe { status: expected, body, .. } = self.probe;
-        if !expected.iter().any(|range| range.contains(status)) {
-            notes.refused = Some(status);
-        }
-        let Some(expectation) = body.as_ref().filter(|_| notes.refused.is_none()) else {
-            return answer.end(|_| {}, BODY_MAX).await;
-        };
-        let mut body = Vec::new();
-        let idle = answer.end(|bytes| body.extend_from_slice(bytes), BodyExpectation::READ_MAX).await?;
-        body.truncate(BodyExpectation::READ_MAX);
-        expectation.judge(&body).map_err(Failure::Body)?;
-        Ok(idle)
+impl Notes {
+    /// Takes up the connection that the last probe left, if it may be used on.
+    pub(super) fn take_up(&mut self, idle: Option<Kept>, way: &Way<'_>) -> Option<Held> {
+        let is_young = |kept: &Kept| way.tls.is_none() || kept.opened_at.elapsed() < SECURED_MAX;
+        let Kept { held, opened_at } = idle.filter(is_young)?;
+        self.opened_at = opened_at;
+        Some(held)
     }
 
-    /// Asks on the idle connection, if there is one. Where that turns out to have been closed, asks once more on a fresh
-    /// one: a server may close an idle connection at any moment, also in the one in which the request is on its way (RFC
-    /// 9112, section 9.3.1).
-    async fn answer(&self, idle: Option<Kept>, notes: &mut Notes) -> Result<Answer, Failure> {
-        let host = self.host_header();
-        let HttpProbe { method, path, headers, tls, .. } = self.probe;
-        let question = Question { method: method.as_str(), path: path.as_str(), host: &host, headers };
-        let is_young = |kept: &Kept| tls.is_none() || kept.opened_at.elapsed() < SECURED_MAX;
-        if let Some(Kept { connection, opened_at }) = idle.filter(is_young) {
-            notes.opened_at = opened_at;
-            match ask(connection, question).await {
-                Err(unanswered) if unanswered.may_be_stale => {}
-                result => return result.map_err(|unanswered| unanswered.failure),
-            }
-        }
-        notes.opened_at = Instant::now();
-        let connection = self.open(notes).await?;
-        ask(connection, question).await.map_err(|unanswered| unanswered.failure)
-    }
-
-    async fn open(&self, notes: &mut Notes) -> Result<Connection, Failure> {
-        let upstream = self.target.upstream;
-        let stream = dial(upstream).await?;
-        let HttpProbe { host, tls, .. } = self.probe;
-        let Some(tls) = tls else { return Ok(Box::new(stream)) };
-        let Secured { connection, certificate_ends } =
-            self.connectors.secure(stream, upstream, tls, host.as_ref()).await?;
-        notes.told.certificate_ends = certificate_ends;
+    /// Opens a connection.
+    pub(super) async fn open(&mut self, connectors: &Connectors, way: &Way<'_>) -> Result<Connection, Failure> {
+        self.opened_at = Instant::now();
+        let Opened { connection, certificate_ends } = way.open(connectors).await?;
+        self.told.certificate_ends = certificate_ends;
         Ok(connection)
-    }
-
-    fn host_header(&self) -> String {
-        self.probe.host.as_ref().map_or_else(|| self.target.upstream.to_string(), ToString::to_string)
     }
 }

@@ -22,50 +22,105 @@ pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// The two ways to speak TLS. Both are made once: each one that verifies reads the system's certificates, some hundred
-/// kilobytes of files.
+/// What is spoken over a connection, which TLS agrees on by ALPN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.1, which goes without saying.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// How a backend is reached.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) upstream: SocketAddr,
+    pub(super) host: Option<&'a Hostname>,
+    pub(super) tls: Option<&'a UpstreamTls>,
+    pub(super) protocol: Protocol,
+}
+
+impl Way<'_> {
+    /// Who is asked, as the request says it.
+    pub(super) fn authority(&self) -> String {
+        self.host.map_or_else(|| self.upstream.to_string(), ToString::to_string)
+    }
+
+    /// Opens a connection.
+    pub(super) async fn open(&self, connectors: &Connectors) -> Result<Opened, Failure> {
+        let stream = dial(self.upstream).await?;
+        match self.tls {
+            Some(tls) => connectors.secure(stream, self, tls).await,
+            None => Ok(Opened { connection: Box::new(stream), certificate_ends: None }),
+        }
+    }
+}
+
+/// A fresh connection.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    /// When the certificate ends that was presented; none where there is none, or that cannot be read.
+    pub(super) certificate_ends: Option<Timestamp>,
+}
+
+/// The ways to speak TLS. All are made once: each one that verifies reads the system's certificates, some hundred kilobytes
+/// of files.
 #[derive(Debug)]
 pub(super) struct Connectors {
+    http1: Pair,
+    http2: Pair,
+}
+
+/// One that verifies certificates and one that takes any.
+#[derive(Debug)]
+struct Pair {
     verifying: tokio_native_tls::TlsConnector,
     trusting: tokio_native_tls::TlsConnector,
 }
 
-impl Connectors {
-    pub(super) fn new() -> Result<Self, native_tls::Error> {
-        let verifying = native_tls::TlsConnector::new()?;
+impl Pair {
+    fn new(protocols: &[&str]) -> Result<Self, native_tls::Error> {
+        let verifying = native_tls::TlsConnector::builder().request_alpns(protocols).build()?;
         let trusting = native_tls::TlsConnector::builder()
+            .request_alpns(protocols)
             .disable_built_in_roots(true)
             .danger_accept_invalid_certs(true)
             .build()?;
         Ok(Self { verifying: verifying.into(), trusting: trusting.into() })
     }
+}
+
+/// HTTP/2 in ALPN (RFC 9113, section 3.2).
+const H2: &str = "h2";
+
+impl Connectors {
+    pub(super) fn new() -> Result<Self, native_tls::Error> {
+        Ok(Self { http1: Pair::new(&[])?, http2: Pair::new(&[H2])? })
+    }
 
     /// Agrees on TLS. The name that is sent and that the certificate must carry is the declared one, else the host that is
     /// asked for, else the address (which is never sent: RFC 6066, section 3).
-    pub(super) async fn secure(
-        &self,
-        stream: TcpStream,
-        upstream: SocketAddr,
-        tls: &UpstreamTls,
-        host: Option<&Hostname>,
-    ) -> Result<Secured, Failure> {
-        let connector = if tls.verify { &self.verifying } else { &self.trusting };
-        let secured = match tls.server_name.as_ref().or(host) {
+    async fn secure(&self, stream: TcpStream, way: &Way<'_>, tls: &UpstreamTls) -> Result<Opened, Failure> {
+        let pair = match way.protocol {
+            Protocol::Http1 => &self.http1,
+            Protocol::Http2 => &self.http2,
+        };
+        let connector = if tls.verify { &pair.verifying } else { &pair.trusting };
+        let secured = match tls.server_name.as_ref().or(way.host) {
             Some(name) => connector.connect(name.as_str(), stream).await,
-            None => connector.connect(&upstream.ip().to_string(), stream).await,
+            None => connector.connect(&way.upstream.ip().to_string(), stream).await,
         };
         let stream = secured.map_err(|error| Failure::Tls(words(&error)))?;
-        let certificate = stream.get_ref().peer_certificate().ok().flatten();
+        let secured = stream.get_ref();
+        // A server that agrees on nothing would take HTTP/2 for a garbled request.
+        let agreed = secured.negotiated_alpn().map_err(|error| Failure::Tls(words(&error)))?;
+        if way.protocol == Protocol::Http2 && agreed.as_deref() != Some(H2.as_bytes()) {
+            return Err(Failure::Tls("the server does not agree on HTTP/2 (`h2` by ALPN)".to_owned()));
+        }
+        let certificate = secured.peer_certificate().ok().flatten();
         let certificate_ends = certificate.and_then(|certificate| end_of(&certificate.to_der().ok()?));
-        Ok(Secured { connection: Box::new(stream), certificate_ends })
+        Ok(Opened { connection: Box::new(stream), certificate_ends })
     }
-}
-
-/// A connection with TLS.
-pub(super) struct Secured {
-    pub(super) connection: Connection,
-    /// When the certificate ends that was presented; none where that cannot be read.
-    pub(super) certificate_ends: Option<Timestamp>,
 }
 
 /// When a certificate ends, of which these are the bytes.

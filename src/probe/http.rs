@@ -1,41 +1,105 @@
-//! One request over one connection.
+//! HTTP/1: one request over one connection.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
-use super::dial::{Connection, failure_of, words};
+use super::attempt::{Held, Kept, Notes};
+use super::dial::{Connection, Connectors, Protocol, Way, failure_of, words};
 use crate::core::health::{Failure, Report};
+use crate::core::inventory::{BodyExpectation, HttpProbe};
 
 /// What every probe calls itself.
-const AGENT: &str = concat!("bascule/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("bascule/", env!("CARGO_PKG_VERSION"));
 
 /// A body is read up to here, so that the connection can be used again; for a longer one, a new connection is cheaper.
-pub(super) const BODY_MAX: usize = 16 * 1024;
+const BODY_MAX: usize = 16 * 1024;
+
+/// An HTTP probe.
+pub(super) struct HttpCall<'a> {
+    connectors: &'a Connectors,
+    way: Way<'a>,
+    probe: &'a HttpProbe,
+    reports: bool,
+}
+
+impl<'a> HttpCall<'a> {
+    pub(super) fn new(connectors: &'a Connectors, upstream: SocketAddr, probe: &'a HttpProbe, reports: bool) -> Self {
+        let (host, tls) = (probe.host.as_ref(), probe.tls.as_ref());
+        Self { connectors, way: Way { upstream, host, tls, protocol: Protocol::Http1 }, probe, reports }
+    }
+
+    /// Gets a whole answer and returns the connection where it can be used again. A status that does not pass is noted as
+    /// soon as it is known, so that it also holds when the rest never comes.
+    ///
+    /// Redirects are answers like any other: following one would ask somebody else.
+    pub(super) async fn make(&self, idle: Option<Kept>, notes: &mut Notes) -> Result<Option<Held>, Failure> {
+        let answer = self.answer(idle, notes).await?;
+        let status = answer.response.status().as_u16();
+        if self.reports {
+            notes.told.report = Some(report_of(answer.response.headers()));
+        }
+        let HttpProbe { status: expected, body, .. } = self.probe;
+        if !expected.iter().any(|range| range.contains(status)) {
+            notes.refused = Some(Failure::Status(status));
+        }
+        let Some(expectation) = body.as_ref().filter(|_| notes.refused.is_none()) else {
+            return Ok(answer.end(|_| {}, BODY_MAX).await?.map(Held::Stream));
+        };
+        let mut body = Vec::new();
+        let idle = answer.end(|bytes| body.extend_from_slice(bytes), BodyExpectation::READ_MAX).await?;
+        body.truncate(BodyExpectation::READ_MAX);
+        expectation.judge(&body).map_err(Failure::Body)?;
+        Ok(idle.map(Held::Stream))
+    }
+
+    /// Asks on the idle connection, if there is one. Where that turns out to have been closed, asks once more on a fresh
+    /// one: a server may close an idle connection at any moment, also in the one in which the request is on its way (RFC
+    /// 9112, section 9.3.1).
+    async fn answer(&self, idle: Option<Kept>, notes: &mut Notes) -> Result<Answer, Failure> {
+        let host = self.way.authority();
+        let HttpProbe { method, path, headers, .. } = self.probe;
+        let question = Question { method: method.as_str(), path: path.as_str(), host: &host, headers };
+        if let Some(Held::Stream(connection)) = notes.take_up(idle, &self.way) {
+            match ask(connection, question).await {
+                Err(unanswered) if unanswered.may_be_stale => {}
+                result => return result.map_err(|unanswered| unanswered.failure),
+            }
+        }
+        let connection = notes.open(self.connectors, &self.way).await?;
+        ask(connection, question).await.map_err(|unanswered| unanswered.failure)
+    }
+}
+
+/// What a backend says of itself in the head of an answer.
+pub(super) fn report_of(headers: &HeaderMap) -> Report {
+    let values = headers.get_all(Report::HEADER);
+    Report::of(values.iter().filter_map(|value| value.to_str().ok()))
+}
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Question<'a> {
-    /// Method.
-    pub(super) method: &'static str,
+struct Question<'a> {
+    method: &'static str,
     /// Path and query.
-    pub(super) path: &'a str,
+    path: &'a str,
     /// Value of the `Host` header.
-    pub(super) host: &'a str,
+    host: &'a str,
     /// Other headers.
-    pub(super) headers: &'a BTreeMap<String, String>,
+    headers: &'a BTreeMap<String, String>,
 }
 
 /// An answer whose head has come, with the connection on which the rest of it still has to come.
-pub(super) struct Answer {
+struct Answer {
     sender: http1::SendRequest<Empty<Bytes>>,
     link: Link,
     response: Response<Incoming>,
@@ -77,7 +141,7 @@ impl Link {
 }
 
 /// Sends the request and waits for the head of the answer.
-pub(super) async fn ask(stream: Connection, question: Question<'_>) -> Result<Answer, Unanswered> {
+async fn ask(stream: Connection, question: Question<'_>) -> Result<Answer, Unanswered> {
     let request = request(question).map_err(|failure| Unanswered { failure, may_be_stale: false })?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| unanswered(&error))?;
     let mut link = Link { connection, is_open: true };
@@ -87,19 +151,9 @@ pub(super) async fn ask(stream: Connection, question: Question<'_>) -> Result<An
 }
 
 impl Answer {
-    pub(super) fn status(&self) -> u16 {
-        self.response.status().as_u16()
-    }
-
-    /// What the backend says of itself in the head.
-    pub(super) fn report(&self) -> Report {
-        let values = self.response.headers().get_all(Report::HEADER);
-        Report::of(values.iter().filter_map(|value| value.to_str().ok()))
-    }
-
     /// Reads the body until more than `max` bytes have come, and shows each piece. Returns the connection where it can carry
     /// another request.
-    pub(super) async fn end(self, mut show: impl FnMut(&[u8]), max: usize) -> Result<Option<Connection>, Failure> {
+    async fn end(self, mut show: impl FnMut(&[u8]), max: usize) -> Result<Option<Connection>, Failure> {
         let Self { sender, mut link, response } = self;
         let mut body = response.into_body();
         let mut read = 0;
@@ -134,7 +188,6 @@ fn broken_off(error: &hyper::Error) -> Failure {
 
 fn request(question: Question<'_>) -> Result<Request<Empty<Bytes>>, Failure> {
     let Question { method, path, host, headers } = question;
-    let cannot = |error: hyper::http::Error| Failure::Prober(words(&error));
     let mut request = Request::builder()
         .method(method)
         .uri(path)
@@ -142,13 +195,24 @@ fn request(question: Question<'_>) -> Result<Request<Empty<Bytes>>, Failure> {
         .header(USER_AGENT, HeaderValue::from_static(AGENT))
         .header(ACCEPT, HeaderValue::from_static("*/*"))
         .body(Empty::new())
-        .map_err(cannot)?;
-    for (name, value) in headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| cannot(error.into()))?;
-        let value = HeaderValue::from_str(value).map_err(|error| cannot(error.into()))?;
-        request.headers_mut().insert(name, value);
-    }
+        .map_err(|error| cannot(&error))?;
+    declare(headers, request.headers_mut())?;
     Ok(request)
+}
+
+/// Adds the headers that a probe declares.
+pub(super) fn declare(declared: &BTreeMap<String, String>, headers: &mut HeaderMap) -> Result<(), Failure> {
+    for (name, value) in declared {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| cannot(&error))?;
+        let value = HeaderValue::from_str(value).map_err(|error| cannot(&error))?;
+        headers.insert(name, value);
+    }
+    Ok(())
+}
+
+/// A request that cannot even be written: the inventory's rules have a hole.
+pub(super) fn cannot(error: &dyn std::error::Error) -> Failure {
+    Failure::Prober(words(error))
 }
 
 /// Sorts what hyper said. A reset is told as the operating system tells it; everything else is bad HTTP.

@@ -12,6 +12,7 @@ mod kill9;
 mod layers;
 mod orders;
 mod overrides;
+mod probes;
 mod program;
 mod push;
 mod ramp;

@@ -1,6 +1,7 @@
 //! See `src/probe.rs`.
 
 mod body;
+mod grpc;
 mod http;
 mod pace;
 mod rig;

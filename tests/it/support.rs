@@ -7,6 +7,7 @@ pub mod caddy;
 pub mod fake_caddy;
 pub mod git_http;
 pub mod git_repo;
+pub mod grpc;
 pub mod http;
 pub mod inventory;
 pub mod port;

@@ -109,7 +109,7 @@ fn common_probe<'e>(backends: &[&'e Arc<Backend>]) -> Option<&'e Probe> {
 /// Caddy's own check of the backends.
 ///
 /// None where Caddy cannot ask the same question as the probe, since a check that judges differently would take out what
-/// the probe finds good: a TCP probe, different paths in one service, or statuses that Caddy cannot say. A body
+/// the probe finds good: a probe by TCP or gRPC, different paths in one service, or statuses that Caddy cannot say. A body
 /// that Caddy cannot judge is left to the probe: a check that asks less takes out nothing that is good. An answer that is too
 /// slow is none to Caddy.
 fn direct<'e>(service: &'e Service, backends: &[&'e Arc<Backend>]) -> Option<Active<'e>> {
@@ -164,7 +164,7 @@ fn through_relay<'e>(
     let probe = common_probe(backends);
     let question = probe.and_then(|probe| match &probe.kind {
         ProbeKind::Http(question) => Some((question, expected_status(&question.status)?)),
-        ProbeKind::Tcp => None,
+        ProbeKind::Grpc(_) | ProbeKind::Tcp => None,
     });
     let timeout = relay::DEADLINE + probe.map_or(Duration::ZERO, Probe::patience);
     let (mut expect_status, mut method, mut uri) = (None, None, "/");

@@ -68,6 +68,8 @@ pub enum Failure {
     Tls(String),
     /// An answer with a status that does not pass.
     Status(u16),
+    /// A gRPC answer that does not pass: the health it tells, or the status with which the call failed.
+    Grpc(String),
     /// An answer with a body that does not pass; why not, with the beginning of it.
     Body(String),
     /// An answer that passes, and took longer than it may.
@@ -77,7 +79,7 @@ pub enum Failure {
         /// What it may take.
         limit_ms: u64,
     },
-    /// An answer that is not HTTP, or that broke off.
+    /// An answer that is not what was asked for (HTTP, or gRPC), or that broke off.
     Protocol(String),
     /// The probe could not be made at all: a fault on the prober's side, such as no free socket.
     Prober(String),
@@ -91,6 +93,7 @@ impl Failure {
             Self::Refused(_)
             | Self::Tls(_)
             | Self::Status(_)
+            | Self::Grpc(_)
             | Self::Body(_)
             | Self::Slow { .. }
             | Self::Protocol(_)
@@ -106,6 +109,7 @@ impl fmt::Display for Failure {
             Self::Connect(detail) | Self::Refused(detail) => write!(f, "cannot connect: {detail}"),
             Self::Tls(detail) => write!(f, "TLS failed: {detail}"),
             Self::Status(status) => write!(f, "answered {status}"),
+            Self::Grpc(detail) => write!(f, "answered {detail}"),
             Self::Body(detail) => write!(f, "wrong body: {detail}"),
             Self::Slow { took_ms, limit_ms } => write!(f, "too slow: {took_ms} ms, and may take {limit_ms} ms"),
             Self::Protocol(detail) => write!(f, "bad answer: {detail}"),

@@ -13,7 +13,7 @@ mod tunnel;
 use ipnet::IpNet;
 
 pub use self::body::{BodyExpectation, BodyPattern};
-pub use self::probe::{HttpProbe, Probe, ProbeKind, ProbeMethod};
+pub use self::probe::{GrpcProbe, HttpProbe, Probe, ProbeKind, ProbeMethod};
 pub use self::routing::{Failback, Page, Policy, Routing, Tier, WhenAllDown};
 pub use self::tunnel::{Tunnel, WireguardPeer};
 use crate::core::model::{

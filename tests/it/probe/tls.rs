@@ -17,13 +17,13 @@ use super::rig::{OK, Rig, hostname, http_with, outcome_of, rerun, set, target, t
 use super::server::{Greeting, Server};
 
 /// A certificate with its key.
-struct Pair {
+pub(super) struct Pair {
     certificate: X509,
     key: PKey<Private>,
 }
 
 /// Makes a certificate for a name; without an issuer it signs itself and may sign others.
-fn pair(dns: &str, issuer: Option<&Pair>) -> Pair {
+pub(super) fn pair(dns: &str, issuer: Option<&Pair>) -> Pair {
     let key = PKey::ec_gen("prime256v1").expect("a key");
     let mut subject = X509Name::builder().expect("a name");
     subject.append_entry_by_nid(Nid::COMMONNAME, dns).expect("a name");
@@ -46,15 +46,20 @@ fn pair(dns: &str, issuer: Option<&Pair>) -> Pair {
     Pair { certificate: builder.build(), key }
 }
 
-async fn server(pair: &Pair) -> Server {
+/// What accepts TLS with a certificate, and agrees on one of these protocols.
+pub(super) fn acceptor(pair: &Pair, protocols: &[&str]) -> TlsAcceptor {
     let certificate = pair.certificate.to_pem().expect("PEM");
     let key = pair.key.private_key_to_pem_pkcs8().expect("PEM");
     let identity = Identity::from_pkcs8(&certificate, &key).expect("an identity");
-    let acceptor = native_tls::TlsAcceptor::new(identity).expect("an acceptor");
-    Server::start_tls(TlsAcceptor::from(acceptor), OK).await
+    let acceptor = native_tls::TlsAcceptor::builder(identity).accept_alpn(protocols).build().expect("an acceptor");
+    TlsAcceptor::from(acceptor)
 }
 
-fn tls(server_name: Option<&str>, verify: bool) -> UpstreamTls {
+async fn server(pair: &Pair) -> Server {
+    Server::start_tls(acceptor(pair, &[]), OK).await
+}
+
+pub(super) fn tls(server_name: Option<&str>, verify: bool) -> UpstreamTls {
     UpstreamTls { server_name: server_name.map(hostname), verify }
 }
 

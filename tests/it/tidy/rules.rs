@@ -34,6 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli"]),
     // The demonstration makes a repository of its own.
     ("git2", &["src/git", "src/cli/demo/world.rs"]),
+    ("h2", &["src/probe/grpc.rs"]),
     ("hyper", &["src/probe", "src/edge/relay.rs"]),
     ("hyper_util", &["src/probe", "src/edge/relay.rs"]),
     ("notify", &["src/git"]),

@@ -102,18 +102,18 @@ fn dial() -> impl Strategy<Value = DialAddress> {
 }
 
 fn health() -> impl Strategy<Value = HealthDoc> {
-    let kind = prop::sample::select(&[HealthTypeDoc::Http, HealthTypeDoc::Tcp][..]);
+    let kind = prop::sample::select(&[HealthTypeDoc::Http, HealthTypeDoc::Grpc, HealthTypeDoc::Tcp][..]);
     let statuses = prop::collection::vec(parsed::<StatusRange>("[1-5][0-9]{2}"), 0..3);
     let expect = (statuses, of(body())).prop_map(|(status, body)| ExpectDoc { status, body });
     let path = parsed::<RequestPath>("/([a-z][a-z0-9?=&%-]{0,8})?");
     let method = prop::sample::select(&[MethodDoc::Get, MethodDoc::Head, MethodDoc::Options][..]);
     let headers = prop::collection::btree_map("[A-Za-z-]{1,8}", "[ -z]{0,8}", 0..3);
-    let question = (kind, of(path), of(method), of(hostname()), headers, of(expect));
+    let question = (kind, of("[a-z.{}]{1,8}"), of(path), of(method), of(hostname()), headers, of(expect));
     let times = (of(span()), of(span()), of(span()), of(span()), of(span()));
     let tls = of(0u32..=3650).prop_map(|min_days| ProbeTlsDoc { min_days });
     (question, times, of(1u32..=100), of(1u32..=100), of(tls), any::<bool>()).prop_map(
         |(
-            (kind, path, method, host, headers, expect),
+            (kind, service, path, method, host, headers, expect),
             (interval, fast_interval, timeout, latency, grace),
             rise,
             fall,
@@ -121,6 +121,7 @@ fn health() -> impl Strategy<Value = HealthDoc> {
             report,
         )| HealthDoc {
             kind,
+            service,
             path,
             method,
             host,

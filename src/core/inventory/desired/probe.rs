@@ -69,6 +69,8 @@ impl Probe {
 pub enum ProbeKind {
     /// A request over the service's upstream protocol.
     Http(HttpProbe),
+    /// A gRPC health check over the service's upstream protocol.
+    Grpc(GrpcProbe),
     /// A TCP connection.
     Tcp,
 }
@@ -79,6 +81,7 @@ impl ProbeKind {
         match self {
             Self::Tcp => format!("tcp {upstream}"),
             Self::Http(probe) => format!("http {upstream} {}", probe.identity()),
+            Self::Grpc(probe) => format!("grpc {upstream} {}", probe.identity()),
         }
     }
 }
@@ -148,5 +151,41 @@ impl HttpProbe {
             let _ = write!(text, " headers {headers:?}");
         }
         text
+    }
+}
+
+/// What is asked by `grpc.health.v1.Health/Check`. The answer that passes is `SERVING`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrpcProbe {
+    /// The service whose health is asked for, by its gRPC name; empty: that of the server as a whole.
+    pub service: String,
+    /// The authority of the request (and the TLS server name, where the upstream has none), as with [`HttpProbe::host`].
+    pub host: Option<Hostname>,
+    /// Other headers.
+    pub headers: BTreeMap<String, String>,
+    /// TLS settings, where the upstream speaks HTTPS.
+    pub tls: Option<UpstreamTls>,
+}
+
+impl GrpcProbe {
+    /// A question for the health of a whole server.
+    pub const fn new() -> Self {
+        Self { service: String::new(), host: None, headers: BTreeMap::new(), tls: None }
+    }
+
+    /// The question in one text, as with [`HttpProbe::identity`].
+    fn identity(&self) -> String {
+        let Self { service, host, headers, tls } = self;
+        let mut text = format!("{service:?} {host:?} {tls:?}");
+        if !headers.is_empty() {
+            let _ = write!(text, " headers {headers:?}");
+        }
+        text
+    }
+}
+
+impl Default for GrpcProbe {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -10,16 +10,21 @@ use crate::core::model::{Hostname, RequestPath, TimeSpan, text_type};
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub struct HealthDoc {
-    /// What is tried: `http` asks for `path`, `tcp` only connects. Default: http.
+    /// What is tried: `http` asks for `path`, `grpc` asks for the health of `service`, `tcp` only connects. Default: http.
     #[serde(default, rename = "type")]
     pub kind: HealthTypeDoc,
+    /// With `type: grpc`, the service whose health is asked for, by its full gRPC name. Default: the health of the server as a
+    /// whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), extend("examples" = ["acecinema.v1.Tickets"]))]
+    pub service: Option<String>,
     /// Path and query that are asked for, over the protocol of `upstream`. Default: `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<RequestPath>,
     /// Method of the request. Default: GET.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<MethodDoc>,
-    /// Value of the `Host` header. Default: the first domain that is not a wildcard.
+    /// Value of the `Host` header (with `type: grpc`, the authority). Default: the first domain that is not a wildcard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Hostname>,
     /// Headers of the request by name, such as a token that the health page asks for.
@@ -85,6 +90,9 @@ pub enum HealthTypeDoc {
     /// A request; its answer decides.
     #[default]
     Http,
+    /// The standard gRPC health check, `grpc.health.v1.Health/Check`, over HTTP/2; the answer `SERVING` passes. In plain text
+    /// with `upstream.protocol: http`, over TLS (with `h2` by ALPN) with `https`.
+    Grpc,
     /// A TCP connection; that it opens decides.
     Tcp,
 }

@@ -1,4 +1,6 @@
-use super::super::desired::{BodyExpectation, BodyPattern, HttpProbe, Probe, ProbeKind, ProbeMethod, UpstreamProtocol};
+use super::super::desired::{
+    BodyExpectation, BodyPattern, GrpcProbe, HttpProbe, Probe, ProbeKind, ProbeMethod, UpstreamProtocol,
+};
 use super::super::doc::{BodyDoc, ExpectDoc, HealthDoc, HealthTypeDoc, MethodDoc, ProbeTlsDoc, StatusRange};
 use crate::core::model::{Hostname, RequestPath, TimeSpan};
 
@@ -15,6 +17,7 @@ pub(super) fn probe_of(
     let Some(health) = health else { return Probe::new(ProbeKind::Tcp) };
     let HealthDoc {
         kind,
+        service,
         path,
         method,
         host,
@@ -46,6 +49,10 @@ pub(super) fn probe_of(
             }
             let (method, host) = (method_of(method), host.or(first_domain));
             ProbeKind::Http(HttpProbe { method, path, host, headers, tls, status, body: body.and_then(body_of) })
+        }
+        HealthTypeDoc::Grpc => {
+            let (service, host) = (service.unwrap_or_default(), host.or(first_domain));
+            ProbeKind::Grpc(GrpcProbe { service, host, headers, tls })
         }
     };
     let Probe { rise: default_rise, fall: default_fall, .. } = Probe::new(ProbeKind::Tcp);

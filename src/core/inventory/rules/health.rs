@@ -8,7 +8,7 @@ use crate::core::inventory::finding::{Declared, Finding};
 use crate::core::inventory::probe_target::{ProbeTarget, TargetFault};
 use crate::core::model::{RequestPath, TimeSpan};
 
-/// `fast-interval`, `health-url`, `health-with-tcp`, `latency-over-timeout`, `mixed-health-path`, `timeout-over-interval`, and
+/// `fast-interval`, `health-url`, `health-with-grpc`, `health-with-tcp`, `latency-over-timeout`, `mixed-health-path`, `timeout-over-interval`, and
 /// what is said of questions.
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -85,16 +85,7 @@ fn backend_health(service: &Declared<ServiceDoc>, backend: &Declared<BackendDoc>
     let text = backend.doc.health.as_ref()?;
     let name = &service.doc.name;
     if !is_http(&service.doc) {
-        let message = format!("service `{name}` is probed by TCP connections, which have no path");
-        let finding = Finding::error("health-with-tcp", backend.key("/health"), message);
-        return Some(match &service.doc.health {
-            Some(_) => finding
-                .hint(format!("remove `health` here, or write `type: http` in service `{name}`"))
-                .related(service.at("/health/type"), "only connects"),
-            None => finding
-                .hint(format!("add `health: {{ path: / }}` to service `{name}`, or remove `health` here"))
-                .related(service.at("/name"), "the service has no `health`"),
-        });
+        return Some(no_path(service, backend));
     }
     let protocol = match service.doc.upstream.as_ref().map(|upstream| upstream.protocol) {
         Some(UpstreamProtocolDoc::Https) => "https",
@@ -114,6 +105,33 @@ fn backend_health(service: &Declared<ServiceDoc>, backend: &Declared<BackendDoc>
         TargetFault::Shape => (format!("`{text}` is not a URL that a probe can ask for"), cure_of_shape(protocol, own)),
     };
     Some(Finding::error("health-url", backend.at("/health"), message).hint(hint))
+}
+
+/// A path of a backend whose service is not probed by HTTP.
+fn no_path(service: &Declared<ServiceDoc>, backend: &Declared<BackendDoc>) -> Finding {
+    let name = &service.doc.name;
+    let at = backend.key("/health");
+    let other_type = format!("remove `health` here, or write `type: http` in service `{name}`");
+    match service.doc.health.as_ref().map(|health| health.kind) {
+        None => {
+            let message = format!("service `{name}` is probed by TCP connections, which have no path");
+            Finding::error("health-with-tcp", at, message)
+                .hint(format!("add `health: {{ path: / }}` to service `{name}`, or remove `health` here"))
+                .related(service.at("/name"), "the service has no `health`")
+        }
+        Some(HealthTypeDoc::Grpc) => {
+            let message = format!("service `{name}` is probed by gRPC health checks, which have one path");
+            Finding::error("health-with-grpc", at, message)
+                .hint(other_type)
+                .related(service.at("/health/type"), "asks for the health of a gRPC service")
+        }
+        Some(HealthTypeDoc::Http | HealthTypeDoc::Tcp) => {
+            let message = format!("service `{name}` is probed by TCP connections, which have no path");
+            Finding::error("health-with-tcp", at, message)
+                .hint(other_type)
+                .related(service.at("/health/type"), "only connects")
+        }
+    }
 }
 
 fn cure_of_shape(protocol: &str, own: std::net::SocketAddr) -> String {

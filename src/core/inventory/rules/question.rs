@@ -24,9 +24,10 @@ const FRAMING: [&str; 10] = [
 /// Beginning of the headers by which an edge's relay speaks with bascule, in lower case.
 const OWN: &str = "bascule-";
 
-/// `body-expectation`, `health-header`, `health-host`, `health-tls`, `health-with-head`, `health-with-tcp`.
+/// `body-expectation`, `health-header`, `health-host`, `health-tls`, `health-with-grpc`, `health-with-head`,
+/// `health-with-http`, `health-with-tcp`.
 pub(super) fn check(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
-    let mut findings = unused_with_tcp(service, health);
+    let mut findings = unused(service, health);
     findings.extend(headers(service, health));
     findings.extend(wildcard_host(service, health));
     findings.extend(body_of_head(service, health));
@@ -36,7 +37,7 @@ pub(super) fn check(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<F
 }
 
 fn certificates_of_plain_http(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
-    health.tls.as_ref().filter(|_| health.kind == HealthTypeDoc::Http)?;
+    health.tls.as_ref().filter(|_| health.kind != HealthTypeDoc::Tcp)?;
     let upstream = service.doc.upstream.as_ref();
     if upstream.is_some_and(|upstream| upstream.protocol == UpstreamProtocolDoc::Https) {
         return None;
@@ -61,7 +62,7 @@ fn headers(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
         } else if lower == "host" {
             let hint = "write `host: api.acecinema.fr` under `health` instead";
             fault(service.key(&*pointer), format!("`{name}` has a key of its own"), hint);
-        } else if FRAMING.contains(&lower.as_str()) || lower.starts_with(OWN) {
+        } else if FRAMING.contains(&lower.as_str()) || lower.starts_with(OWN) || is_of_grpc(health, &lower) {
             let message = format!("`{name}` is written by bascule and Caddy themselves");
             fault(service.key(&*pointer), message, "remove it, or choose another name");
         } else if let Some(other) = seen.insert(lower, name) {
@@ -74,6 +75,11 @@ fn headers(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Headers that a gRPC call says itself.
+fn is_of_grpc(health: &HealthDoc, lower: &str) -> bool {
+    health.kind == HealthTypeDoc::Grpc && (lower == "content-type" || lower.starts_with("grpc-"))
 }
 
 /// RFC 9110, section 5.6.2.
@@ -110,27 +116,39 @@ fn body_of_head(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Fi
     )
 }
 
-/// A TCP probe has no request and no answer to judge.
-fn unused_with_tcp(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
-    if health.kind != HealthTypeDoc::Tcp {
-        return Vec::new();
-    }
-    let keys = [
-        ("path", health.path.is_some()),
-        ("method", health.method.is_some()),
-        ("host", health.host.is_some()),
-        ("headers", !health.headers.is_empty()),
-        ("expect", health.expect.is_some()),
-        ("tls", health.tls.is_some()),
-        ("report", health.report),
+/// Keys that another kind of probe has: a TCP probe has no request and no answer to judge, a gRPC check has one path, one method
+/// and one answer that passes, and only it asks for a service.
+fn unused(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
+    use HealthTypeDoc::{Grpc, Http, Tcp};
+    let HealthDoc { kind, service: asked, path, method, host, headers, expect, tls, report, .. } = health;
+    let keys: [(&str, bool, &[HealthTypeDoc]); 8] = [
+        ("service", asked.is_some(), &[Grpc]),
+        ("path", path.is_some(), &[Http]),
+        ("method", method.is_some(), &[Http]),
+        ("host", host.is_some(), &[Http, Grpc]),
+        ("headers", !headers.is_empty(), &[Http, Grpc]),
+        ("expect", expect.is_some(), &[Http]),
+        ("tls", tls.is_some(), &[Http, Grpc]),
+        ("report", *report, &[Http, Grpc]),
     ];
-    let finding = |(key, _)| {
-        let message = format!("`health.{key}` means nothing with `type: tcp`");
-        Finding::error("health-with-tcp", service.key(format!("/health/{key}")), message)
-            .hint("remove it, or write `type: http`")
-            .related(service.at("/health/type"), "only connects")
+    let (code, name, does) = match kind {
+        Http => ("health-with-http", "http", "asks for a path"),
+        Grpc => ("health-with-grpc", "grpc", "asks for the health of a gRPC service"),
+        Tcp => ("health-with-tcp", "tcp", "only connects"),
     };
-    keys.into_iter().filter(|(_, is_there)| *is_there).map(finding).collect()
+    let is_unused = |(_, is_there, kinds): &(&str, bool, &[HealthTypeDoc])| *is_there && !kinds.contains(kind);
+    let finding = |(key, _, kinds): (&str, bool, &[HealthTypeDoc])| {
+        let wanted = if kinds.contains(&Http) { "http" } else { "grpc" };
+        let finding = Finding::error(
+            code,
+            service.key(format!("/health/{key}")),
+            format!("`health.{key}` means nothing with `type: {name}`"),
+        );
+        let finding = finding.hint(format!("remove it, or write `type: {wanted}`"));
+        // A probe by HTTP goes without saying.
+        if *kind == Http { finding } else { finding.related(service.at("/health/type"), does) }
+    };
+    keys.into_iter().filter(is_unused).map(finding).collect()
 }
 
 /// Exactly one way to judge a body, and one that can be followed.

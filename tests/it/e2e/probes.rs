@@ -1,0 +1,35 @@
+//! What is asked of backends beside a path: traffic follows what the answers say.
+
+use std::net::Ipv4Addr;
+
+use super::world::{DOMAIN, World};
+use crate::support::grpc::{GrpcBackend, Health};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traffic_follows_grpc_health() {
+    let mut world = World::new().await;
+    let [dijon, thory] = [
+        GrpcBackend::start("api-dijon-1", Ipv4Addr::new(127, 0, 1, 1), None).await,
+        GrpcBackend::start("api-thory-1", Ipv4Addr::new(127, 0, 2, 1), None).await,
+    ];
+    let health = "health: { type: grpc, service: acecinema.v1.Tickets, interval: 200ms, rise: 1, fall: 2 }";
+    let routing = "routing: { policy: priority, sites: [dijon, thory], failback: { after: 1s } }";
+    world.write("services/api.yaml", &format!("name: api\ndomains: [{DOMAIN}]\n{health}\n{routing}\n"));
+    for backend in [&dijon, &thory] {
+        world.write_backend_at("api", backend.name(), backend.address());
+    }
+    let id = world.commit_and_push("Declare a service");
+    world.start();
+    world.wait_for_revision(&id).await;
+    world.wait_for_answer("api-dijon-1").await;
+
+    dijon.answer(Health::Tells(2));
+    world.wait_for_answer("api-thory-1").await;
+    let (_, text) = world.status_text();
+    assert!(text.contains("answered NOT_SERVING"), "{text}");
+    dijon.answer(Health::Tells(1));
+    world.wait_for_answer("api-dijon-1").await;
+    let seen = dijon.seen();
+    assert!(seen.calls.len() >= 4, "{}", seen.calls.len());
+    assert!(seen.calls.iter().all(|(_, message)| message.ends_with(b"acecinema.v1.Tickets")));
+}
