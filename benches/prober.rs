@@ -51,7 +51,7 @@ fn main() -> Result<(), Fault> {
 
 async fn measure(prober: Prober, set: ProbeSet, time: Duration) -> Result<(), Fault> {
     let (count, kind) =
-        (set.len(), if set.values().any(|it| it.probe.kind == ProbeKind::Tcp) { "tcp" } else { "http" });
+        (set.len(), if set.values().any(|it| it.probe.tries == ProbeKind::Tcp.into()) { "tcp" } else { "http" });
     let stats = prober.stats();
     let (targets_tx, targets) = watch::channel(Arc::new(set));
     let (samples_tx, samples) = mpsc::channel(SAMPLES_BOUND);

@@ -11,6 +11,7 @@ mod reach;
 mod sample;
 mod step;
 mod told;
+mod tries;
 
 pub use self::availability::{Availability, Hour, HourCount};
 pub use self::doubt::Doubt;
@@ -26,3 +27,4 @@ pub use self::reach::{Belief, Reach};
 pub use self::sample::{Failure, Outcome, Sample, Vantage};
 pub use self::step::{Thresholds, Transition, Verdict, age, clock_set, confirm, excuse, forgive, resume, step};
 pub use self::told::{Report, Told};
+pub use self::tries::{Tried, all_of, any_of};

@@ -1,28 +1,34 @@
 //! One probe from start to end.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::dial::{Connection, Connectors, Opened, Way, dial_and_close};
 use super::grpc::{Channel, GrpcCall};
 use super::http::HttpCall;
 use super::target::ProbeTarget;
-use crate::core::health::{Failure, Outcome, Told};
-use crate::core::inventory::ProbeKind;
+use crate::core::health::{Failure, Outcome, Told, Tried, all_of, any_of};
+use crate::core::inventory::{Probe, ProbeKind, Tries, Try};
+use crate::core::model::Timestamp;
 
 /// What one probe leaves behind.
 pub(super) struct Attempt {
     pub(super) latency: Duration,
     pub(super) outcome: Outcome,
     pub(super) told: Told,
-    /// The connection, where it can serve the next probe.
-    pub(super) idle: Option<Kept>,
+    /// The connections that can serve the next probe.
+    pub(super) idle: Vec<Kept>,
 }
 
 /// A connection between two probes.
 pub(super) struct Kept {
+    /// Which of several tries it serves.
+    number: usize,
     held: Held,
     opened_at: Instant,
+    certificate_ends: Option<Timestamp>,
 }
 
 /// What is kept of a connection: HTTP/1 leaves nothing behind but the stream, HTTP/2 is a conversation.
@@ -33,34 +39,122 @@ pub(super) enum Held {
 
 /// Makes one probe. The timeout is on all of it: dialing, TLS, a second try on a fresh connection, the body; and so is what
 /// it may take without being too slow.
-pub(super) async fn attempt(connectors: &Connectors, target: &ProbeTarget, idle: Option<Kept>) -> Attempt {
-    let begun = Instant::now();
+pub(super) async fn attempt(connectors: &Connectors, target: &ProbeTarget, mut idle: Vec<Kept>) -> Attempt {
     let ProbeTarget { upstream, probe } = target;
-    let mut notes = Notes { opened_at: begun, refused: None, told: Told::default() };
-    let (result, idle) = match &probe.kind {
-        ProbeKind::Tcp => {
-            let opened = tokio::time::timeout(probe.timeout, dial_and_close(*upstream)).await;
-            (opened.unwrap_or(Err(Failure::Timeout)), None)
+    let (result, latency, told, idle) = match &probe.tries {
+        Tries::One(kind) => {
+            let made = make(connectors, *upstream, (probe, kind), idle.pop()).await;
+            (made.result, made.took, made.told, made.kept.into_iter().collect())
         }
-        ProbeKind::Http(http) => {
-            let call = HttpCall::new(connectors, *upstream, http, probe.report);
-            within(probe.timeout, call.make(idle, &mut notes)).await
+        Tries::All(tries) => {
+            let made = side_by_side(connectors, target, tries, idle).await;
+            // The last one decides.
+            let took = made.iter().map(|(_, made)| made.took).max();
+            let (tried, told, idle) = apart(made);
+            (all_of(tried), took.unwrap_or_default(), told, idle)
         }
-        ProbeKind::Grpc(grpc) => {
-            let call = GrpcCall::new(connectors, *upstream, grpc, probe.report);
-            within(probe.timeout, call.make(idle, &mut notes)).await
+        Tries::Any(tries) => {
+            let made = side_by_side(connectors, target, tries, idle).await;
+            // The first one that passes decides, and where none does the last one.
+            let passed = made.iter().filter(|(_, made)| made.result.is_ok()).map(|(_, made)| made.took).min();
+            let took = passed.or_else(|| made.iter().map(|(_, made)| made.took).max());
+            let (tried, told, idle) = apart(made);
+            (any_of(tried), took.unwrap_or_default(), told, idle)
         }
     };
-    // An answer that does not pass says more than how it ended.
-    let result = notes.refused.map_or(result, Err);
-    let latency = begun.elapsed();
     let outcome = match (result, probe.latency) {
         (Ok(()), Some(limit)) if latency > limit => Outcome::Fail(too_slow(latency, limit)),
         (Ok(()), Some(_) | None) => Outcome::Pass,
         (Err(failure), _) => Outcome::Fail(failure),
     };
-    let idle = idle.map(|held| Kept { held, opened_at: notes.opened_at });
-    Attempt { latency, outcome, told: notes.told, idle }
+    Attempt { latency, outcome, told, idle }
+}
+
+/// What came of one thing that was tried.
+struct Made {
+    took: Duration,
+    result: Result<(), Failure>,
+    told: Told,
+    /// When the certificate ends that belongs to the connection, however old that is.
+    certificate_ends: Option<Timestamp>,
+    kept: Option<Kept>,
+}
+
+/// Tries one thing.
+async fn make(
+    connectors: &Connectors,
+    upstream: SocketAddr,
+    (probe, kind): (&Probe, &ProbeKind),
+    idle: Option<Kept>,
+) -> Made {
+    let begun = Instant::now();
+    let mut notes = Notes { opened_at: begun, certificate_ends: None, refused: None, told: Told::default() };
+    let (result, idle) = match kind {
+        ProbeKind::Tcp => {
+            let opened = tokio::time::timeout(probe.timeout, dial_and_close(upstream)).await;
+            (opened.unwrap_or(Err(Failure::Timeout)), None)
+        }
+        ProbeKind::Http(http) => {
+            let call = HttpCall::new(connectors, upstream, http, probe.report);
+            within(probe.timeout, call.make(idle, &mut notes)).await
+        }
+        ProbeKind::Grpc(grpc) => {
+            let call = GrpcCall::new(connectors, upstream, grpc, probe.report);
+            within(probe.timeout, call.make(idle, &mut notes)).await
+        }
+    };
+    let Notes { opened_at, certificate_ends, refused, told } = notes;
+    // An answer that does not pass says more than how it ended.
+    let result = refused.map_or(result, Err);
+    let kept = idle.map(|held| Kept { number: 0, held, opened_at, certificate_ends });
+    Made { took: begun.elapsed(), result, told, certificate_ends, kept }
+}
+
+/// Tries several things at once, each with its own connection.
+async fn side_by_side<'t>(
+    connectors: &Connectors,
+    target: &ProbeTarget,
+    tries: &'t [Try],
+    mut idle: Vec<Kept>,
+) -> Vec<(&'t Try, Made)> {
+    let ProbeTarget { upstream, probe } = target;
+    let numbered = tries.iter().enumerate().map(|(number, one)| {
+        let idle = idle.iter().position(|kept| kept.number == number).map(|at| idle.swap_remove(at));
+        let making = make(connectors, one.upstream(*upstream), (probe, &one.kind), idle);
+        Box::pin(async move {
+            let made = making.await;
+            let kept = made.kept.map(|kept| Kept { number, ..kept });
+            (one, Made { kept, ..made })
+        })
+    });
+    let mut making: Vec<_> = numbered.collect();
+    let mut made: Vec<_> = making.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        for (one, made) in making.iter_mut().zip(&mut made) {
+            if made.is_none()
+                && let Poll::Ready(ready) = one.as_mut().poll(context)
+            {
+                *made = Some(ready);
+            }
+        }
+        if made.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    made.into_iter().flatten().collect()
+}
+
+/// What came of several tries, what they told, and the connections that they left. The certificate of a kept connection is told
+/// each time: else the last handshake would tell its own in place of one that ends sooner.
+fn apart(made: Vec<(&Try, Made)>) -> (Vec<Tried>, Told, Vec<Kept>) {
+    let told = made.iter().map(|(_, made)| Told { certificate_ends: made.certificate_ends, ..made.told });
+    let told = Told::together(told);
+    let mut idle = Vec::new();
+    let mut tried = Vec::new();
+    for (one, made) in made {
+        idle.extend(made.kept);
+        tried.push((one.words(), made.result));
+    }
+    (tried, told, idle)
 }
 
 /// Makes a call, as long as it may take.
@@ -84,6 +178,7 @@ fn too_slow(took: Duration, limit: Duration) -> Failure {
 pub(super) struct Notes {
     /// When its connection was opened.
     opened_at: Instant,
+    certificate_ends: Option<Timestamp>,
     /// What came, where that does not pass.
     pub(super) refused: Option<Failure>,
     pub(super) told: Told,
@@ -98,16 +193,16 @@ impl Notes {
     /// Takes up the connection that the last probe left, if it may be used on.
     pub(super) fn take_up(&mut self, idle: Option<Kept>, way: &Way<'_>) -> Option<Held> {
         let is_young = |kept: &Kept| way.tls.is_none() || kept.opened_at.elapsed() < SECURED_MAX;
-        let Kept { held, opened_at } = idle.filter(is_young)?;
-        self.opened_at = opened_at;
+        let Kept { number: _, held, opened_at, certificate_ends } = idle.filter(is_young)?;
+        (self.opened_at, self.certificate_ends) = (opened_at, certificate_ends);
         Some(held)
     }
 
     /// Opens a connection.
     pub(super) async fn open(&mut self, connectors: &Connectors, way: &Way<'_>) -> Result<Connection, Failure> {
-        self.opened_at = Instant::now();
+        (self.opened_at, self.certificate_ends) = (Instant::now(), None);
         let Opened { connection, certificate_ends } = way.open(connectors).await?;
-        self.told.certificate_ends = certificate_ends;
+        (self.told.certificate_ends, self.certificate_ends) = (certificate_ends, certificate_ends);
         Ok(connection)
     }
 }

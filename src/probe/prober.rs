@@ -52,7 +52,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct ProberSettings {
     /// Probes that run at once.
     pub concurrency: NonZeroUsize,
-    /// Connections that are kept between probes, one a backend. Those beyond are closed after each probe.
+    /// Connections that are kept between probes, one for each thing that a backend is asked. Those beyond are closed after each probe.
     pub idle_connections: usize,
     /// Stamps samples.
     pub clock: Clock,
@@ -178,7 +178,7 @@ struct Floor {
 struct Done {
     ticket: Ticket,
     outcome: Outcome,
-    idle: Option<Kept>,
+    idle: Vec<Kept>,
 }
 
 impl Floor {

@@ -25,8 +25,8 @@ pub(super) struct Start<C> {
     pub(super) ticket: Ticket,
     pub(super) backend: BackendName,
     pub(super) target: Arc<ProbeTarget>,
-    /// The connection that the last probe left open.
-    pub(super) idle: Option<C>,
+    /// The connections that the last probe left open.
+    pub(super) idle: Vec<C>,
     /// How long after its due time it starts; none for the first probe of a backend, which has no due time.
     pub(super) lag: Option<Duration>,
 }
@@ -71,7 +71,7 @@ struct Entry<C> {
     /// Share of the interval, in 2^64ths.
     phase: u64,
     state: State,
-    idle: Option<C>,
+    idle: Vec<C>,
     doubt: Doubt,
     /// True while it has its turns by its fast interval.
     is_fast: bool,
@@ -164,13 +164,13 @@ impl<C> Schedule<C> {
         self.run(backend, now, Some(at))
     }
 
-    /// Frees the slot of a probe, keeps its connection, and plans the next one. Returns how many turns are skipped.
-    pub(super) fn finish(&mut self, ticket: Ticket, outcome: &Outcome, idle: Option<C>, now: Instant) -> u64 {
+    /// Frees the slot of a probe, keeps its connections, and plans the next one. Returns how many turns are skipped.
+    pub(super) fn finish(&mut self, ticket: Ticket, outcome: &Outcome, idle: Vec<C>, now: Instant) -> u64 {
         let Some(Running { backend, due, started }) = self.running.remove(&ticket) else { return 0 };
         self.fresh_running -= usize::from(due.is_none());
         let Some(entry) = self.entries.get_mut(&backend) else { return 0 };
-        if self.idle_count < self.bounds.idle_connections && idle.is_some() {
-            self.idle_count += 1;
+        if self.idle_count + idle.len() <= self.bounds.idle_connections {
+            self.idle_count += idle.len();
             entry.idle = idle;
         }
         entry.doubt.take(outcome, &entry.target.probe);
@@ -225,8 +225,8 @@ impl<C> Schedule<C> {
         let ticket = Ticket(self.next_number);
         self.next_number += 1;
         entry.state = State::Running(ticket);
-        let idle = entry.idle.take();
-        self.idle_count -= usize::from(idle.is_some());
+        let idle = std::mem::take(&mut entry.idle);
+        self.idle_count -= idle.len();
         let target = Arc::clone(&entry.target);
         self.running.insert(ticket, Running { backend: backend.clone(), due, started: now });
         let lag = due.map(|at| now.saturating_duration_since(at));
@@ -239,13 +239,13 @@ impl<C> Schedule<C> {
         self.fresh.insert((number, name.clone()));
         let state = State::Fresh { number, since: now };
         let (target, phase) = (Arc::new(target.clone()), phase_of(name));
-        let entry = Entry { target, phase, state, idle: None, doubt: Doubt::default(), is_fast: false };
+        let entry = Entry { target, phase, state, idle: Vec::new(), doubt: Doubt::default(), is_fast: false };
         self.entries.insert(name.clone(), entry);
     }
 
     fn remove(&mut self, name: &BackendName) -> Option<Ticket> {
         let entry = self.entries.remove(name)?;
-        self.idle_count -= usize::from(entry.idle.is_some());
+        self.idle_count -= entry.idle.len();
         self.fast_count -= usize::from(entry.is_fast);
         match entry.state {
             State::Fresh { number, .. } => {

@@ -20,7 +20,7 @@ impl ProbeTarget {
     /// True where both ask the same thing of the same address, so that a sample of one holds for the other and a
     /// connection of one serves the other. How often they ask may differ.
     pub(super) fn asks_the_same_as(&self, other: &Self) -> bool {
-        self.upstream == other.upstream && self.probe.kind == other.probe.kind
+        self.upstream == other.upstream && self.probe.tries == other.probe.tries
     }
 }
 

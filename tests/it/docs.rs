@@ -168,6 +168,7 @@ fn rows(page: &mut String, object: &Value, prefix: &str) {
         let path = format!("{prefix}{key}");
         let _ = writeln!(page, "| `{path}`{mark} | {} | {} |", cell(&takes(schema)), cell(&meaning(schema)));
         rows(page, schema, &format!("{path}."));
+        rows(page, &schema["items"], &format!("{path}[]."));
     }
 }
 

@@ -6,5 +6,6 @@ mod http;
 mod pace;
 mod rig;
 mod server;
+mod several;
 mod tcp;
 mod tls;

@@ -102,7 +102,7 @@ impl Probing {
     fn follow(&mut self, set: Arc<ProbeSet>) {
         let before = std::mem::replace(&mut self.set, set);
         let asks_the_same =
-            |old: &ProbeTarget, new: &ProbeTarget| old.upstream == new.upstream && old.probe.kind == new.probe.kind;
+            |old: &ProbeTarget, new: &ProbeTarget| old.upstream == new.upstream && old.probe.tries == new.probe.tries;
         let set = Arc::clone(&self.set);
         self.world.with(|world| world.observing.probes(set.values().map(|target| truth::site(target.upstream))));
         let is_kept =

@@ -7,7 +7,7 @@ use super::handler::go_duration;
 use super::json::{Active, Passive};
 use super::relay;
 use crate::core::inventory::{
-    Backend, BodyExpectation, Edge, HttpProbe, Probe, ProbeKind, ProbeMethod, Relay, Service, StatusRange,
+    Backend, BodyExpectation, Edge, HttpProbe, Probe, ProbeKind, ProbeMethod, Relay, Service, StatusRange, Tries,
     UpstreamProtocol,
 };
 use crate::core::routing::Effective;
@@ -109,13 +109,13 @@ fn common_probe<'e>(backends: &[&'e Arc<Backend>]) -> Option<&'e Probe> {
 /// Caddy's own check of the backends.
 ///
 /// None where Caddy cannot ask the same question as the probe, since a check that judges differently would take out what
-/// the probe finds good: a probe by TCP or gRPC, different paths in one service, or statuses that Caddy cannot say. A body
+/// the probe finds good: a probe by TCP or gRPC, several tries, different paths in one service, or statuses that Caddy cannot say. A body
 /// that Caddy cannot judge is left to the probe: a check that asks less takes out nothing that is good. An answer that is too
 /// slow is none to Caddy.
 fn direct<'e>(service: &'e Service, backends: &[&'e Arc<Backend>]) -> Option<Active<'e>> {
     let probe = common_probe(backends)?;
-    let Probe { kind, interval, rise, fall, .. } = probe;
-    let ProbeKind::Http(question) = kind else { return None };
+    let Probe { tries, interval, rise, fall, .. } = probe;
+    let Tries::One(ProbeKind::Http(question)) = tries else { return None };
     let HttpProbe { method, path, host: _, headers: _, tls: _, status, body } = question;
     let expect_body = body.as_ref().and_then(expected_body);
     Some(Active {
@@ -162,9 +162,9 @@ fn through_relay<'e>(
         (relay::UPSTREAM, ["{http.reverse_proxy.active.target_upstream}".to_owned()]),
     ]);
     let probe = common_probe(backends);
-    let question = probe.and_then(|probe| match &probe.kind {
-        ProbeKind::Http(question) => Some((question, expected_status(&question.status)?)),
-        ProbeKind::Grpc(_) | ProbeKind::Tcp => None,
+    let question = probe.and_then(|probe| match &probe.tries {
+        Tries::One(ProbeKind::Http(question)) => Some((question, expected_status(&question.status)?)),
+        Tries::One(ProbeKind::Grpc(_) | ProbeKind::Tcp) | Tries::All(_) | Tries::Any(_) => None,
     });
     let timeout = relay::DEADLINE + probe.map_or(Duration::ZERO, Probe::patience);
     let (mut expect_status, mut method, mut uri) = (None, None, "/");

@@ -81,15 +81,23 @@ pub enum Failure {
     },
     /// An answer that is not what was asked for (HTTP, or gRPC), or that broke off.
     Protocol(String),
+    /// Of several things that were tried, too few passed.
+    Tries {
+        /// What did not pass, by name, and why.
+        failed: Vec<(String, Failure)>,
+        /// True where something else did.
+        passed: bool,
+    },
     /// The probe could not be made at all: a fault on the prober's side, such as no free socket.
     Prober(String),
 }
 
 impl Failure {
     /// True where nothing at all came back: the fault may as well be in the network between, or in the prober's own.
-    pub const fn is_out_of_reach(&self) -> bool {
+    pub fn is_out_of_reach(&self) -> bool {
         match self {
             Self::Timeout | Self::Connect(_) => true,
+            Self::Tries { failed, passed } => !passed && failed.iter().all(|(_, failure)| failure.is_out_of_reach()),
             Self::Refused(_)
             | Self::Tls(_)
             | Self::Status(_)
@@ -113,6 +121,13 @@ impl fmt::Display for Failure {
             Self::Body(detail) => write!(f, "wrong body: {detail}"),
             Self::Slow { took_ms, limit_ms } => write!(f, "too slow: {took_ms} ms, and may take {limit_ms} ms"),
             Self::Protocol(detail) => write!(f, "bad answer: {detail}"),
+            Self::Tries { failed, passed: _ } => {
+                for (index, (name, failure)) in failed.iter().enumerate() {
+                    let before = if index == 0 { "" } else { "; " };
+                    write!(f, "{before}{name}: {failure}")?;
+                }
+                Ok(())
+            }
             Self::Prober(detail) => write!(f, "not probed: {detail}"),
         }
     }

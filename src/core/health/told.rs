@@ -10,6 +10,17 @@ pub struct Told {
 }
 
 impl Told {
+    /// What several answers of one backend tell: the certificate that ends first, and the report of any.
+    pub fn together(answers: impl Iterator<Item = Self>) -> Self {
+        answers.fold(Self::default(), |told, answer| Self {
+            certificate_ends: told.certificate_ends.into_iter().chain(answer.certificate_ends).min(),
+            report: match (told.report, answer.report) {
+                (Some(one), Some(other)) => Some(Report { drains: one.drains || other.drains }),
+                (one, other) => one.or(other),
+            },
+        })
+    }
+
     /// Takes newer words in; what they leave unsaid stays. True where the backend's own report is another.
     pub fn take(&mut self, newer: Self) -> bool {
         let before = self.report.unwrap_or_default();
@@ -53,6 +64,21 @@ mod tests {
             (&[""], false),
         ] {
             assert_eq!(Report::of(values.iter().copied()), Report { drains }, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn several_answers_tell_together() {
+        let told = |ends: Option<i64>, drains: Option<bool>| Told {
+            certificate_ends: ends.map(Timestamp::from_unix_millis),
+            report: drains.map(|drains| Report { drains }),
+        };
+        for (answers, expected) in [
+            (vec![], told(None, None)),
+            (vec![told(Some(5), None), told(Some(3), Some(false)), told(None, None)], told(Some(3), Some(false))),
+            (vec![told(None, Some(true)), told(Some(4), Some(false))], told(Some(4), Some(true))),
+        ] {
+            assert_eq!(Told::together(answers.clone().into_iter()), expected, "{answers:?}");
         }
     }
 

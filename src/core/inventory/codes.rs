@@ -91,6 +91,7 @@ codes![
     ("routing-contradiction", "A routing key that means nothing beside the others."),
     ("server-name-wildcard", "The name that backends' certificates must carry is a wildcard."),
     ("service-without-backends", "No backend belongs to a service."),
+    ("several-probes", "What is tried is said twice: in a list, and beside it."),
     ("single-site", "All backends of a service that take traffic are at one site."),
     ("size-limit", "A document has too many values."),
     ("timeout-over-interval", "A probe may take longer than the time between two probes."),

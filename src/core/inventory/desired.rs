@@ -8,6 +8,7 @@ use std::time::Duration;
 mod body;
 mod probe;
 mod routing;
+mod tries;
 mod tunnel;
 
 use ipnet::IpNet;
@@ -15,6 +16,7 @@ use ipnet::IpNet;
 pub use self::body::{BodyExpectation, BodyPattern};
 pub use self::probe::{GrpcProbe, HttpProbe, Probe, ProbeKind, ProbeMethod};
 pub use self::routing::{Failback, Page, Policy, Routing, Tier, WhenAllDown};
+pub use self::tries::{Tries, Try};
 pub use self::tunnel::{Tunnel, WireguardPeer};
 use crate::core::model::{
     AdminAddress, BackendName, DialAddress, Digest, EdgeName, Email, Hostname, Listener, PathPrefix, Port, Revision,
@@ -114,7 +116,7 @@ impl Backend {
     /// Identity of what is probed: the address, and what is asked there. How often it is asked, and how many answers it
     /// takes to believe them, are no part of it. The text that is hashed may change with a version: then all is probed anew.
     pub fn probe_target(&self) -> Digest {
-        Digest::of(self.probe.kind.identity(self.upstream()).as_bytes())
+        Digest::of(self.probe.tries.identity(self.upstream()).as_bytes())
     }
 }
 

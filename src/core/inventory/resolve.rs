@@ -9,7 +9,8 @@ use ipnet::IpNet;
 use self::probe::probe_of;
 use super::desired::{
     Backend, BackendState, Connections, Desired, Edge, Failback, HttpProbe, Origin, Page, Policy, ProbeKind, Relay,
-    Routing, Service, Site, Tier, Timeouts, Tls, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown, WireguardPeer,
+    Routing, Service, Site, Tier, Timeouts, Tls, Tries, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown,
+    WireguardPeer,
 };
 use super::doc::{
     BackendDoc, ConnectionsDoc, EdgeDoc, FailbackDoc, PageDoc, PolicyDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc,
@@ -82,7 +83,7 @@ fn service_of(doc: ServiceDoc) -> Service {
     let host = domains.iter().find(|domain| !domain.is_wildcard()).cloned();
     let connections = connections_of(upstream.as_ref());
     let upstream = upstream_of(upstream, host.as_ref());
-    let probe = probe_of(health, host, &upstream);
+    let probe = probe_of(health, host.as_ref(), &upstream);
     domains.sort();
     domains.dedup();
     if paths.is_empty() {
@@ -177,7 +178,7 @@ fn backend_of(doc: BackendDoc, service_decl: &Service) -> Backend {
         UpstreamProtocol::Https(_) => "https",
     };
     let own = health.and_then(|text| ProbeTarget { protocol, addr, port: port.get() }.path(&text).ok());
-    if let (ProbeKind::Http(HttpProbe { path, .. }), Some(own)) = (&mut probe.kind, own) {
+    if let (Tries::One(ProbeKind::Http(HttpProbe { path, .. })), Some(own)) = (&mut probe.tries, own) {
         *path = own;
     }
     let state = match state {

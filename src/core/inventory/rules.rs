@@ -9,6 +9,7 @@ mod names;
 mod question;
 mod references;
 mod routing;
+mod several;
 mod traffic;
 mod tunnels;
 mod upstream;

@@ -49,9 +49,9 @@ impl Rig {
         self.schedule.start(now)
     }
 
-    fn finish(&mut self, ticket: Ticket, idle: Option<u32>, millis: u64) -> u64 {
+    fn finish(&mut self, ticket: Ticket, idle: impl IntoIterator<Item = u32>, millis: u64) -> u64 {
         let now = self.at(millis);
-        self.schedule.finish(ticket, &Outcome::Pass, idle, now)
+        self.schedule.finish(ticket, &Outcome::Pass, idle.into_iter().collect(), now)
     }
 
     /// Runs from one moment to another, a millisecond at a time, with probes that take no time. Returns who was asked when.
@@ -78,7 +78,7 @@ impl Rig {
                 let is_pass = answer(&start.backend, millis);
                 let outcome = if is_pass { Outcome::Pass } else { Outcome::Fail(Failure::Timeout) };
                 let now = self.at(millis);
-                self.schedule.finish(start.ticket, &outcome, None, now);
+                self.schedule.finish(start.ticket, &outcome, Vec::new(), now);
                 asked.push((millis, start.backend));
             }
         }
@@ -189,7 +189,7 @@ fn another_interval_is_followed_without_losing_the_connection() {
     (probe.interval, probe.fast_interval) = (Duration::from_millis(500), Duration::from_millis(500));
     assert_eq!(rig.update(100, &faster), []);
     let start = (100..=601).find_map(|millis| rig.start(millis)).expect("due within the new interval");
-    assert_eq!((start.idle, start.target.probe.interval), (Some(42), Duration::from_millis(500)));
+    assert_eq!((start.idle, start.target.probe.interval), (vec![42], Duration::from_millis(500)));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn probes_of_removed_and_changed_backends_are_obsolete() {
     // An end that was already on its way is nobody's: neither its connection nor its turn.
     rig.finish(tickets[&name(1)], Some(1), 20);
     let again = rig.start(20).expect("asked at once");
-    assert_eq!((again.backend, again.idle), (name(1), None));
+    assert_eq!((again.backend, again.idle), (name(1), vec![]));
 }
 
 #[test]
@@ -318,6 +318,6 @@ fn a_probe_that_outlasts_the_fast_interval_skips_nothing() {
     rig.update(0, &fast_set(0..1));
     let start = rig.start(0).expect("new");
     let now = rig.at(3_000);
-    assert_eq!(rig.schedule.finish(start.ticket, &Outcome::Fail(Failure::Timeout), None, now), 0);
+    assert_eq!(rig.schedule.finish(start.ticket, &Outcome::Fail(Failure::Timeout), Vec::new(), now), 0);
     assert!(rig.start(3_000).is_some(), "asked again at once");
 }

@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::world::{DOMAIN, World};
+use super::world::{DOMAIN, World, backend};
 use crate::support::grpc::{GrpcBackend, Health};
+use crate::support::http::Behaviour;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn traffic_follows_grpc_health() {
@@ -32,4 +33,39 @@ async fn traffic_follows_grpc_health() {
     let seen = dijon.seen();
     assert!(seen.calls.len() >= 4, "{}", seen.calls.len());
     assert!(seen.calls.iter().all(|(_, message)| message.ends_with(b"acecinema.v1.Tickets")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traffic_follows_each_of_several_probes() {
+    let mut world = World::new().await;
+    let [dijon, thory] = [backend("api-dijon-1", 1, 1).await, backend("api-thory-1", 2, 1).await];
+    // What the backends depend on, at the same port of each machine.
+    let beside = GrpcBackend::start("beside", Ipv4Addr::new(127, 0, 1, 1), None).await;
+    let port = beside.address().port();
+    let thory_beside = std::net::TcpListener::bind((thory.ip(), port)).expect("the port is free there too");
+    let routing = "routing: { policy: priority, sites: [dijon, thory], failback: { after: 1s } }";
+    let write = |list: &str, kind: &str| {
+        let tries = format!("[{{ path: /health }}, {{ type: {kind}, port: {port} }}]");
+        let health = format!("health: {{ {list}: {tries}, interval: 200ms, timeout: 150ms, rise: 1, fall: 2 }}");
+        world.write("services/api.yaml", &format!("name: api\ndomains: [{DOMAIN}]\n{health}\n{routing}\n"));
+    };
+    write("all", "tcp");
+    for backend in [&dijon, &thory] {
+        world.write_backend("api", backend);
+    }
+    let id = world.commit_and_push("Declare a service");
+    world.start();
+    world.wait_for_revision(&id).await;
+    world.wait_for_answer("api-dijon-1").await;
+    dijon.behave(Behaviour::Unwell);
+    world.wait_for_answer("api-thory-1").await;
+    let (_, text) = world.status_text();
+    assert!(text.contains("GET /health: answered 503"), "{text}");
+    dijon.behave(Behaviour::Ok);
+    world.wait_for_answer("api-dijon-1").await;
+    drop(beside);
+    world.wait_for_answer("api-thory-1").await;
+    let (_, text) = world.status_text();
+    assert!(text.contains(&format!("TCP at port {port}: cannot connect")), "{text}");
+    drop(thory_beside);
 }

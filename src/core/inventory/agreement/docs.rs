@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::core::inventory::doc::{
     BackendDoc, BodyDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, GuardDoc, HealthDoc, HealthTypeDoc,
     MethodDoc, Minimum, PageDoc, PolicyDoc, ProbeTlsDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc,
-    StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc, TunnelDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc,
-    WireguardDoc,
+    StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc, TryDoc, TunnelDoc, UpstreamDoc, UpstreamProtocolDoc,
+    WhenAllDownDoc, WireguardDoc,
 };
 use crate::core::model::{DialAddress, Email, Hostname, Listener, PathPrefix, Port, RequestPath, TimeSpan};
 
@@ -101,41 +101,56 @@ fn dial() -> impl Strategy<Value = DialAddress> {
     ]
 }
 
-fn health() -> impl Strategy<Value = HealthDoc> {
+fn one_try() -> impl Strategy<Value = TryDoc> {
     let kind = prop::sample::select(&[HealthTypeDoc::Http, HealthTypeDoc::Grpc, HealthTypeDoc::Tcp][..]);
     let statuses = prop::collection::vec(parsed::<StatusRange>("[1-5][0-9]{2}"), 0..3);
     let expect = (statuses, of(body())).prop_map(|(status, body)| ExpectDoc { status, body });
     let path = parsed::<RequestPath>("/([a-z][a-z0-9?=&%-]{0,8})?");
     let method = prop::sample::select(&[MethodDoc::Get, MethodDoc::Head, MethodDoc::Options][..]);
     let headers = prop::collection::btree_map("[A-Za-z-]{1,8}", "[ -z]{0,8}", 0..3);
-    let question = (kind, of("[a-z.{}]{1,8}"), of(path), of(method), of(hostname()), headers, of(expect));
-    let times = (of(span()), of(span()), of(span()), of(span()), of(span()));
     let tls = of(0u32..=3650).prop_map(|min_days| ProbeTlsDoc { min_days });
-    (question, times, of(1u32..=100), of(1u32..=100), of(tls), any::<bool>()).prop_map(
-        |(
-            (kind, service, path, method, host, headers, expect),
-            (interval, fast_interval, timeout, latency, grace),
-            rise,
-            fall,
-            tls,
-            report,
-        )| HealthDoc {
+    let asked = (of("[a-z.{}]{1,8}"), of(path), of(method), of(hostname()), headers);
+    (of(kind), of(any::<Port>()), asked, of(expect), of(tls)).prop_map(
+        |(kind, port, (service, path, method, host, headers), expect, tls)| TryDoc {
             kind,
+            port,
             service,
             path,
             method,
             host,
             headers,
-            interval,
-            fast_interval,
-            timeout,
-            latency,
-            grace,
-            rise,
-            fall,
             expect,
             tls,
-            report,
+        },
+    )
+}
+
+fn health() -> impl Strategy<Value = HealthDoc> {
+    let times = (of(span()), of(span()), of(span()), of(span()), of(span()));
+    let tries = || prop::collection::vec(one_try(), 0..3);
+    (one_try(), times, of(1u32..=100), of(1u32..=100), any::<bool>(), (tries(), tries())).prop_map(
+        |(one, (interval, fast_interval, timeout, latency, grace), rise, fall, report, (all, any))| {
+            let TryDoc { kind, port: _, service, path, method, host, headers, expect, tls } = one;
+            HealthDoc {
+                kind,
+                service,
+                path,
+                method,
+                host,
+                headers,
+                interval,
+                fast_interval,
+                timeout,
+                latency,
+                grace,
+                rise,
+                fall,
+                expect,
+                tls,
+                report,
+                all,
+                any,
+            }
         },
     )
 }

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{BodyExpectation, UpstreamTls};
+use super::{BodyExpectation, Tries, UpstreamTls};
 use crate::core::inventory::doc::StatusRange;
 use crate::core::model::{Hostname, RequestPath};
 
@@ -11,7 +11,7 @@ use crate::core::model::{Hostname, RequestPath};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// What is tried.
-    pub kind: ProbeKind,
+    pub tries: Tries,
     /// Time between two probes.
     pub interval: Duration,
     /// Time between two probes while the backend is in doubt; at most `interval`.
@@ -36,7 +36,7 @@ impl Probe {
     /// A probe each 5 s, with the defaults of an inventory.
     pub const fn new(kind: ProbeKind) -> Self {
         Self {
-            kind,
+            tries: Tries::One(kind),
             interval: Self::INTERVAL,
             fast_interval: Self::FAST_INTERVAL_MAX,
             timeout: Self::TIMEOUT_MAX,
@@ -64,7 +64,7 @@ impl Probe {
     }
 }
 
-/// What a probe tries.
+/// One thing that can be tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeKind {
     /// A request over the service's upstream protocol.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::core::model::{Hostname, RequestPath, TimeSpan, text_type};
+use crate::core::model::{Hostname, Port, RequestPath, TimeSpan, text_type};
 
 /// How the backends of a service are probed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -11,8 +11,8 @@ use crate::core::model::{Hostname, RequestPath, TimeSpan, text_type};
 #[schemars(inline)]
 pub struct HealthDoc {
     /// What is tried: `http` asks for `path`, `grpc` asks for the health of `service`, `tcp` only connects. Default: http.
-    #[serde(default, rename = "type")]
-    pub kind: HealthTypeDoc,
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<HealthTypeDoc>,
     /// With `type: grpc`, the service whose health is asked for, by its full gRPC name. Default: the health of the server as a
     /// whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +68,53 @@ pub struct HealthDoc {
     /// another one of the service is up and does not say so. Default: false, whatever backends say.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub report: bool,
+    /// In place of `type` and what belongs to it: one to four things that are tried side by side, within one `timeout`. A
+    /// backend passes when each of them does; the failure names those that do not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 4))]
+    pub all: Vec<TryDoc>,
+    /// The same, and a backend passes when one of them does. Until `timeout` the others are waited for; how long an answer
+    /// took is the time to the first that passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 4))]
+    pub any: Vec<TryDoc>,
+}
+
+/// One of several things that are tried: the keys mean what they mean in `health`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline, extend("examples" = [{"path": "/health"}, {"type": "tcp", "port": 9090}]))]
+pub struct TryDoc {
+    /// What is tried. Default: http.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<HealthTypeDoc>,
+    /// A port of the backend's address other than its own. Default: the port that edges dial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<Port>,
+    /// With `type: grpc`, the service whose health is asked for. Default: the health of the server as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), extend("examples" = ["acecinema.v1.Tickets"]))]
+    pub service: Option<String>,
+    /// Path and query that are asked for. Default: `/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<RequestPath>,
+    /// Method of the request. Default: GET.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<MethodDoc>,
+    /// Value of the `Host` header, or the authority. Default: the first domain that is not a wildcard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Hostname>,
+    /// Headers of the request by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "headers_schema")]
+    pub headers: BTreeMap<String, String>,
+    /// What a passing answer is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<ExpectDoc>,
+    /// The certificate that is presented there. Of several, the status tells the one that ends first, and the most
+    /// `min_days` count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ProbeTlsDoc>,
 }
 
 /// What is asked of the backends' certificates.

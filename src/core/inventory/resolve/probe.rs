@@ -1,7 +1,8 @@
 use super::super::desired::{
-    BodyExpectation, BodyPattern, GrpcProbe, HttpProbe, Probe, ProbeKind, ProbeMethod, UpstreamProtocol,
+    BodyExpectation, BodyPattern, GrpcProbe, HttpProbe, Probe, ProbeKind, ProbeMethod, Tries, Try, UpstreamProtocol,
+    UpstreamTls,
 };
-use super::super::doc::{BodyDoc, ExpectDoc, HealthDoc, HealthTypeDoc, MethodDoc, ProbeTlsDoc, StatusRange};
+use super::super::doc::{BodyDoc, ExpectDoc, HealthDoc, HealthTypeDoc, MethodDoc, StatusRange, TryDoc};
 use crate::core::model::{Hostname, RequestPath, TimeSpan};
 
 /// Days that a certificate should have left where the service says nothing: by then, what renews itself has had two weeks to
@@ -11,7 +12,7 @@ const CERTIFICATE_DAYS: u32 = 14;
 /// The probe of a service; without `health`, a TCP connection.
 pub(super) fn probe_of(
     health: Option<HealthDoc>,
-    first_domain: Option<Hostname>,
+    first_domain: Option<&Hostname>,
     upstream: &UpstreamProtocol,
 ) -> Probe {
     let Some(health) = health else { return Probe::new(ProbeKind::Tcp) };
@@ -30,16 +31,54 @@ pub(super) fn probe_of(
         rise,
         fall,
         expect,
-        tls: certificate,
+        tls,
         report,
+        all,
+        any,
     } = health;
-    let tls = match upstream {
+    let tls_of_upstream = match upstream {
         UpstreamProtocol::Http => None,
-        UpstreamProtocol::Https(tls) => Some(tls.clone()),
+        UpstreamProtocol::Https(tls) => Some(tls),
     };
-    let ProbeTlsDoc { min_days } = certificate.unwrap_or_default();
-    let default_days = tls.as_ref().map(|tls| if tls.verify { CERTIFICATE_DAYS } else { 0 });
-    let kind = match kind {
+    let default_days = tls_of_upstream.map_or(0, |tls| if tls.verify { CERTIFICATE_DAYS } else { 0 });
+    let days_of = |doc: &TryDoc| doc.tls.as_ref().and_then(|tls| tls.min_days).unwrap_or(default_days);
+    let one = TryDoc { kind, port: None, service, path, method, host, headers, expect, tls };
+    let days = all.iter().chain(&any).map(days_of).max().unwrap_or_else(|| days_of(&one));
+    let each = |docs: Vec<TryDoc>| {
+        let try_of = |doc: TryDoc| {
+            let port = doc.port;
+            Try { port, kind: kind_of(doc, first_domain, tls_of_upstream) }
+        };
+        docs.into_iter().map(try_of).collect()
+    };
+    let tries = if !all.is_empty() {
+        Tries::All(each(all))
+    } else if !any.is_empty() {
+        Tries::Any(each(any))
+    } else {
+        Tries::One(kind_of(one, first_domain, tls_of_upstream))
+    };
+    let Probe { rise: default_rise, fall: default_fall, .. } = Probe::new(ProbeKind::Tcp);
+    let interval = interval.map_or(Probe::INTERVAL, TimeSpan::get);
+    Probe {
+        tries,
+        interval,
+        fast_interval: fast_interval.map_or(Probe::FAST_INTERVAL_MAX.min(interval), TimeSpan::get),
+        timeout: timeout.map_or(Probe::TIMEOUT_MAX.min(interval), TimeSpan::get),
+        latency: latency.map(TimeSpan::get),
+        grace: grace.map(TimeSpan::get).unwrap_or_default(),
+        certificate_days: Some(days).filter(|days| *days > 0),
+        report,
+        rise: rise.unwrap_or(default_rise),
+        fall: fall.unwrap_or(default_fall),
+    }
+}
+
+/// What is tried, of a service with this first domain and TLS towards its backends.
+fn kind_of(doc: TryDoc, first_domain: Option<&Hostname>, tls: Option<&UpstreamTls>) -> ProbeKind {
+    let TryDoc { kind, port: _, service, path, method, host, headers, expect, tls: _ } = doc;
+    let (host, tls) = (host.or_else(|| first_domain.cloned()), tls.cloned());
+    match kind.unwrap_or_default() {
         HealthTypeDoc::Tcp => ProbeKind::Tcp,
         HealthTypeDoc::Http => {
             let path = path.unwrap_or_else(RequestPath::root);
@@ -47,27 +86,10 @@ pub(super) fn probe_of(
             if status.is_empty() {
                 status.push(StatusRange::SUCCESS);
             }
-            let (method, host) = (method_of(method), host.or(first_domain));
-            ProbeKind::Http(HttpProbe { method, path, host, headers, tls, status, body: body.and_then(body_of) })
+            let (method, body) = (method_of(method), body.and_then(body_of));
+            ProbeKind::Http(HttpProbe { method, path, host, headers, tls, status, body })
         }
-        HealthTypeDoc::Grpc => {
-            let (service, host) = (service.unwrap_or_default(), host.or(first_domain));
-            ProbeKind::Grpc(GrpcProbe { service, host, headers, tls })
-        }
-    };
-    let Probe { rise: default_rise, fall: default_fall, .. } = Probe::new(ProbeKind::Tcp);
-    let interval = interval.map_or(Probe::INTERVAL, TimeSpan::get);
-    Probe {
-        kind,
-        interval,
-        fast_interval: fast_interval.map_or(Probe::FAST_INTERVAL_MAX.min(interval), TimeSpan::get),
-        timeout: timeout.map_or(Probe::TIMEOUT_MAX.min(interval), TimeSpan::get),
-        latency: latency.map(TimeSpan::get),
-        grace: grace.map(TimeSpan::get).unwrap_or_default(),
-        certificate_days: min_days.or(default_days).filter(|days| *days > 0),
-        report,
-        rise: rise.unwrap_or(default_rise),
-        fall: fall.unwrap_or(default_fall),
+        HealthTypeDoc::Grpc => ProbeKind::Grpc(GrpcProbe { service: service.unwrap_or_default(), host, headers, tls }),
     }
 }
 

@@ -8,7 +8,8 @@ use crate::core::inventory::finding::{Declared, Finding};
 use crate::core::inventory::probe_target::{ProbeTarget, TargetFault};
 use crate::core::model::{RequestPath, TimeSpan};
 
-/// `fast-interval`, `health-url`, `health-with-grpc`, `health-with-tcp`, `latency-over-timeout`, `mixed-health-path`, `timeout-over-interval`, and
+/// `fast-interval`, `health-url`, `health-with-grpc`, `health-with-tcp`, `latency-over-timeout`, `mixed-health-path`,
+/// `several-probes`, `timeout-over-interval`, and
 /// what is said of questions.
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -111,8 +112,14 @@ fn backend_health(service: &Declared<ServiceDoc>, backend: &Declared<BackendDoc>
 fn no_path(service: &Declared<ServiceDoc>, backend: &Declared<BackendDoc>) -> Finding {
     let name = &service.doc.name;
     let at = backend.key("/health");
+    if let Some(list) = service.doc.health.as_ref().and_then(several) {
+        let message = format!("service `{name}` is probed in several ways, and this is one path");
+        return Finding::error("several-probes", at, message)
+            .hint(format!("remove `health` here, and write the path in an item of `{list}` in service `{name}`"))
+            .related(service.key(format!("/health/{list}")), "says what is tried");
+    }
     let other_type = format!("remove `health` here, or write `type: http` in service `{name}`");
-    match service.doc.health.as_ref().map(|health| health.kind) {
+    match service.doc.health.as_ref().map(|health| health.kind.unwrap_or_default()) {
         None => {
             let message = format!("service `{name}` is probed by TCP connections, which have no path");
             Finding::error("health-with-tcp", at, message)
@@ -183,5 +190,12 @@ fn path_of(text: &str) -> Option<String> {
 
 /// A service without `health` is probed by TCP connections.
 fn is_http(service: &ServiceDoc) -> bool {
-    service.health.as_ref().is_some_and(|health| health.kind == HealthTypeDoc::Http)
+    let is_http = |health: &HealthDoc| health.kind.unwrap_or_default() == HealthTypeDoc::Http;
+    service.health.as_ref().is_some_and(|health| is_http(health) && several(health).is_none())
+}
+
+/// The list of what is tried, where that is not one thing.
+fn several(health: &HealthDoc) -> Option<&'static str> {
+    let HealthDoc { all, any, .. } = health;
+    if all.is_empty() { (!any.is_empty()).then_some("any") } else { Some("all") }
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::several;
 use crate::core::inventory::desired::BodyPattern;
-use crate::core::inventory::doc::{BodyDoc, HealthDoc, HealthTypeDoc, MethodDoc, ServiceDoc, UpstreamProtocolDoc};
-use crate::core::inventory::finding::{Declared, Finding};
+use crate::core::inventory::doc::{
+    BodyDoc, ExpectDoc, HealthDoc, HealthTypeDoc, MethodDoc, ProbeTlsDoc, ServiceDoc, TryDoc, UpstreamProtocolDoc,
+};
+use crate::core::inventory::finding::{At, Declared, Finding};
 use crate::core::inventory::yaml::escape;
-use crate::core::model::Hostname;
+use crate::core::model::{Hostname, RequestPath};
 
 /// Headers that say how a message is framed or how a connection is used, in lower case: the prober and Caddy write them.
 const FRAMING: [&str; 10] = [
@@ -24,62 +27,129 @@ const FRAMING: [&str; 10] = [
 /// Beginning of the headers by which an edge's relay speaks with bascule, in lower case.
 const OWN: &str = "bascule-";
 
+/// One question, wherever it stands in a document.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    service: &'a Declared<ServiceDoc>,
+    /// JSON pointer to the mapping.
+    at: &'a str,
+    kind: HealthTypeDoc,
+    grpc_service: Option<&'a str>,
+    path: Option<&'a RequestPath>,
+    method: Option<MethodDoc>,
+    host: Option<&'a Hostname>,
+    headers: &'a BTreeMap<String, String>,
+    expect: Option<&'a ExpectDoc>,
+    tls: Option<&'a ProbeTlsDoc>,
+    report: bool,
+}
+
+impl Asked<'_> {
+    fn value(&self, key: &str) -> At {
+        self.service.at(format!("{}/{key}", self.at))
+    }
+
+    fn key(&self, key: &str) -> At {
+        self.service.key(format!("{}/{key}", self.at))
+    }
+}
+
 /// `body-expectation`, `health-header`, `health-host`, `health-tls`, `health-with-grpc`, `health-with-head`,
-/// `health-with-http`, `health-with-tcp`.
+/// `health-with-http`, `health-with-tcp`, `several-probes`.
 pub(super) fn check(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
-    let mut findings = unused(service, health);
-    findings.extend(headers(service, health));
-    findings.extend(wildcard_host(service, health));
-    findings.extend(body_of_head(service, health));
-    findings.extend(body_expectation(service, health));
-    findings.extend(certificates_of_plain_http(service, health));
+    let HealthDoc { all, any, .. } = health;
+    if all.is_empty() && any.is_empty() {
+        let HealthDoc { kind, service: grpc, path, method, host, headers, expect, tls, report, .. } = health;
+        return judge(Asked {
+            service,
+            at: "/health",
+            kind: kind.unwrap_or_default(),
+            grpc_service: grpc.as_deref(),
+            path: path.as_ref(),
+            method: *method,
+            host: host.as_ref(),
+            headers,
+            expect: expect.as_ref(),
+            tls: tls.as_ref(),
+            report: *report,
+        });
+    }
+    let mut findings = several::check(service, health);
+    for (list, tries) in [("all", all), ("any", any)] {
+        for (index, one) in tries.iter().enumerate() {
+            let TryDoc { kind, port: _, service: grpc, path, method, host, headers, expect, tls } = one;
+            findings.extend(judge(Asked {
+                service,
+                at: &format!("/health/{list}/{index}"),
+                kind: kind.unwrap_or_default(),
+                grpc_service: grpc.as_deref(),
+                path: path.as_ref(),
+                method: *method,
+                host: host.as_ref(),
+                headers,
+                expect: expect.as_ref(),
+                tls: tls.as_ref(),
+                report: false,
+            }));
+        }
+    }
     findings
 }
 
-fn certificates_of_plain_http(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
-    health.tls.as_ref().filter(|_| health.kind != HealthTypeDoc::Tcp)?;
-    let upstream = service.doc.upstream.as_ref();
+fn judge(asked: Asked<'_>) -> Vec<Finding> {
+    let mut findings = unused(asked);
+    findings.extend(headers(asked));
+    findings.extend(wildcard_host(asked));
+    findings.extend(body_of_head(asked));
+    findings.extend(body_expectation(asked));
+    findings.extend(certificates_of_plain_http(asked));
+    findings
+}
+
+fn certificates_of_plain_http(asked: Asked<'_>) -> Option<Finding> {
+    asked.tls.filter(|_| asked.kind != HealthTypeDoc::Tcp)?;
+    let upstream = asked.service.doc.upstream.as_ref();
     if upstream.is_some_and(|upstream| upstream.protocol == UpstreamProtocolDoc::Https) {
         return None;
     }
     let message = "probes over plain HTTP see no certificate";
-    let finding = Finding::error("health-tls", service.key("/health/tls"), message);
+    let finding = Finding::error("health-tls", asked.key("tls"), message);
     Some(finding.hint("remove it, or write `upstream: { protocol: https }`"))
 }
 
-fn headers(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
+fn headers(asked: Asked<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    for (name, value) in &health.headers {
-        let pointer = format!("/health/headers/{}", escape(name));
+    for (name, value) in asked.headers {
+        let pointer = format!("headers/{}", escape(name));
         let mut fault = |at, message: String, hint: &str| {
             findings.push(Finding::error("health-header", at, message).hint(hint));
         };
         let lower = name.to_ascii_lowercase();
         if !is_token(name) {
             let hint = "write letters, digits and dashes, such as `X-Probe`";
-            fault(service.key(&*pointer), format!("`{name}` cannot be the name of a header"), hint);
+            fault(asked.key(&pointer), format!("`{name}` cannot be the name of a header"), hint);
         } else if lower == "host" {
             let hint = "write `host: api.acecinema.fr` under `health` instead";
-            fault(service.key(&*pointer), format!("`{name}` has a key of its own"), hint);
-        } else if FRAMING.contains(&lower.as_str()) || lower.starts_with(OWN) || is_of_grpc(health, &lower) {
+            fault(asked.key(&pointer), format!("`{name}` has a key of its own"), hint);
+        } else if FRAMING.contains(&lower.as_str()) || lower.starts_with(OWN) || is_of_grpc(asked.kind, &lower) {
             let message = format!("`{name}` is written by bascule and Caddy themselves");
-            fault(service.key(&*pointer), message, "remove it, or choose another name");
+            fault(asked.key(&pointer), message, "remove it, or choose another name");
         } else if let Some(other) = seen.insert(lower, name) {
             let message = format!("`{name}` and `{other}` are one header");
-            fault(service.key(&*pointer), message, "remove one of them");
+            fault(asked.key(&pointer), message, "remove one of them");
         }
         if !is_field_value(value) {
             let hint = "write visible ASCII, with blanks only between";
-            fault(service.at(&*pointer), format!("the value of `{name}` cannot be sent in a header"), hint);
+            fault(asked.value(&pointer), format!("the value of `{name}` cannot be sent in a header"), hint);
         }
     }
     findings
 }
 
 /// Headers that a gRPC call says itself.
-fn is_of_grpc(health: &HealthDoc, lower: &str) -> bool {
-    health.kind == HealthTypeDoc::Grpc && (lower == "content-type" || lower.starts_with("grpc-"))
+fn is_of_grpc(kind: HealthTypeDoc, lower: &str) -> bool {
+    kind == HealthTypeDoc::Grpc && (lower == "content-type" || lower.starts_with("grpc-"))
 }
 
 /// RFC 9110, section 5.6.2.
@@ -93,70 +163,60 @@ fn is_field_value(value: &str) -> bool {
     value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && value.trim() == value
 }
 
-fn wildcard_host(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
-    health.host.as_ref().filter(|host| Hostname::is_wildcard(host))?;
+fn wildcard_host(asked: Asked<'_>) -> Option<Finding> {
+    asked.host.filter(|host| host.is_wildcard())?;
     let message = "a probe asks for one host, not for a wildcard";
-    Some(
-        Finding::error("health-host", service.at("/health/host"), message)
-            .hint("write a name that the backends answer for"),
-    )
+    Some(Finding::error("health-host", asked.value("host"), message).hint("write a name that the backends answer for"))
 }
 
-fn body_of_head(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
-    health.expect.as_ref()?.body.as_ref()?;
-    if health.method != Some(MethodDoc::Head) {
+fn body_of_head(asked: Asked<'_>) -> Option<Finding> {
+    asked.expect?.body.as_ref()?;
+    if asked.method != Some(MethodDoc::Head) {
         return None;
     }
     let message = "the answer to `method: HEAD` has no body to judge";
-    let finding = Finding::error("health-with-head", service.key("/health/expect/body"), message);
-    Some(
-        finding
-            .hint("remove it, or write `method: GET`")
-            .related(service.at("/health/method"), "asks without the body"),
-    )
+    let finding = Finding::error("health-with-head", asked.key("expect/body"), message);
+    Some(finding.hint("remove it, or write `method: GET`").related(asked.value("method"), "asks without the body"))
 }
 
 /// Keys that another kind of probe has: a TCP probe has no request and no answer to judge, a gRPC check has one path, one method
 /// and one answer that passes, and only it asks for a service.
-fn unused(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
+fn unused(asked: Asked<'_>) -> Vec<Finding> {
     use HealthTypeDoc::{Grpc, Http, Tcp};
-    let HealthDoc { kind, service: asked, path, method, host, headers, expect, tls, report, .. } = health;
+    let Asked { kind, grpc_service, path, method, host, headers, expect, tls, report, .. } = asked;
     let keys: [(&str, bool, &[HealthTypeDoc]); 8] = [
-        ("service", asked.is_some(), &[Grpc]),
+        ("service", grpc_service.is_some(), &[Grpc]),
         ("path", path.is_some(), &[Http]),
         ("method", method.is_some(), &[Http]),
         ("host", host.is_some(), &[Http, Grpc]),
         ("headers", !headers.is_empty(), &[Http, Grpc]),
         ("expect", expect.is_some(), &[Http]),
         ("tls", tls.is_some(), &[Http, Grpc]),
-        ("report", *report, &[Http, Grpc]),
+        ("report", report, &[Http, Grpc]),
     ];
     let (code, name, does) = match kind {
         Http => ("health-with-http", "http", "asks for a path"),
         Grpc => ("health-with-grpc", "grpc", "asks for the health of a gRPC service"),
         Tcp => ("health-with-tcp", "tcp", "only connects"),
     };
-    let is_unused = |(_, is_there, kinds): &(&str, bool, &[HealthTypeDoc])| *is_there && !kinds.contains(kind);
+    // Which of several it is, its position says.
+    let place = if asked.at == "/health" { "health." } else { "" };
+    let is_unused = |(_, is_there, kinds): &(&str, bool, &[HealthTypeDoc])| *is_there && !kinds.contains(&kind);
     let finding = |(key, _, kinds): (&str, bool, &[HealthTypeDoc])| {
         let wanted = if kinds.contains(&Http) { "http" } else { "grpc" };
-        let finding = Finding::error(
-            code,
-            service.key(format!("/health/{key}")),
-            format!("`health.{key}` means nothing with `type: {name}`"),
-        );
+        let finding = Finding::error(code, asked.key(key), format!("`{place}{key}` means nothing with `type: {name}`"));
         let finding = finding.hint(format!("remove it, or write `type: {wanted}`"));
         // A probe by HTTP goes without saying.
-        if *kind == Http { finding } else { finding.related(service.at("/health/type"), does) }
+        if kind == Http { finding } else { finding.related(asked.value("type"), does) }
     };
     keys.into_iter().filter(is_unused).map(finding).collect()
 }
 
 /// Exactly one way to judge a body, and one that can be followed.
-fn body_expectation(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
-    const AT: &str = "/health/expect/body";
-    let BodyDoc { contains, matches, json, equals } = health.expect.as_ref()?.body.as_ref()?;
+fn body_expectation(asked: Asked<'_>) -> Option<Finding> {
+    let BodyDoc { contains, matches, json, equals } = asked.expect?.body.as_ref()?;
     let fault = |at: &str, message: String, hint: &str| {
-        Some(Finding::error("body-expectation", service.at(format!("{AT}{at}")), message).hint(hint))
+        Some(Finding::error("body-expectation", asked.value(&format!("expect/body{at}")), message).hint(hint))
     };
     let ways = [contains.is_some(), matches.is_some(), json.is_some()].into_iter().filter(|is_there| *is_there).count();
     match (ways, json, equals) {

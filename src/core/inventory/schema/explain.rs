@@ -89,6 +89,10 @@ fn explain(root: &Value, error: &ValidationError<'_>) -> Vec<Flaw> {
             let flaw = Flaw::value("empty-list", pointer, format!("{} is an empty list", label(pointer)));
             flaw.hint("it needs at least one item")
         }
+        ValidationErrorKind::MaxItems { limit } => {
+            let flaw = Flaw::value("bad-value", pointer, format!("{} has more than {limit} items", label(pointer)));
+            flaw.hint("remove some")
+        }
         _ => Flaw::value("bad-value", pointer, format!("{}: {error}", label(pointer))),
     };
     vec![one]
