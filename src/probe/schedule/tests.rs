@@ -231,6 +231,20 @@ fn connections_are_kept_up_to_the_bound() {
 }
 
 #[test]
+fn the_connections_of_one_backend_are_kept_together_or_not_at_all() {
+    let mut rig = Rig::new(8, 3);
+    rig.update(0, &set(0..2));
+    let starts: Vec<_> = std::iter::from_fn(|| rig.start(0)).collect();
+    for (start, kept) in starts.iter().zip([[1, 2], [3, 4]]) {
+        rig.finish(start.ticket, kept, 0);
+    }
+    assert_eq!(rig.schedule.idle_count, 2);
+    let idle: Vec<_> = (0..=20_000).filter_map(|millis| rig.start(millis)).map(|start| start.idle).collect();
+    assert!(idle.len() == 2 && idle.contains(&vec![1, 2]) && idle.contains(&vec![]), "{idle:?}");
+    assert_eq!(rig.schedule.idle_count, 0);
+}
+
+#[test]
 fn no_more_run_than_there_are_slots_and_the_oldest_go_first() {
     let mut rig = Rig::new(4, 0);
     rig.update(0, &set(0..100));
