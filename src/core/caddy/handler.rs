@@ -37,8 +37,11 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
     let is_alone = everything.len() == 1 || matches!(service.routing.policy, Policy::Single { .. });
     let is_relayed = checking.is_relay() && checks::is_relayed(service);
     let waiting = if is_relayed { Waiting::Listed } else { Waiting::LeftOut };
-    let mut links =
-        if is_alone { Vec::new() } else { tier_links(effective, checking, &pool.tiers(effective, waiting)) };
+    let mut links = if is_alone {
+        Vec::new()
+    } else {
+        tier_links(effective, checking, is_relayed, &pool.tiers(effective, waiting))
+    };
     let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
     let has_sweep = !is_alone && !is_last_page && !checking.is_lean();
     if links.is_empty() && !everything.is_empty() && (is_alone || !is_last_page) {
@@ -63,9 +66,13 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
     chain::join(links).unwrap_or_else(no_backend_response)
 }
 
-fn tier_links<'e>(effective: &'e EffectiveService, checking: &Checking<'e>, tiers: &[Shares<'e>]) -> Vec<Handler<'e>> {
+fn tier_links<'e>(
+    effective: &'e EffectiveService,
+    checking: &Checking<'e>,
+    is_relayed: bool,
+    tiers: &[Shares<'e>],
+) -> Vec<Handler<'e>> {
     let service = &*effective.service;
-    let is_relayed = checking.is_relay() && checks::is_relayed(service);
     let is_held = |backend: &&Arc<Backend>| {
         effective.member(&backend.name).is_some_and(|member| matches!(member.role, Role::Guarded(_)))
     };

@@ -132,7 +132,7 @@ impl<'e> Shares<'e> {
             let own = u64::from(member.backend.weight) * u64::from(quarters(member.rise));
             match effective.ramp.filter(|_| is_ramp) {
                 // Each side in all has its part, whatever its weights come to.
-                Some(ramp) if member.tier == ramp.from => own * arriving * (4 - u64::from(ramp.rise.quarters)),
+                Some(ramp) if member.tier == ramp.from => own * arriving * u64::from(ramp.rise.rest()),
                 Some(ramp) => own * leaving * u64::from(ramp.rise.quarters),
                 None => own,
             }
