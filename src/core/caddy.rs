@@ -17,6 +17,7 @@ pub mod relay;
 mod render;
 mod server;
 mod slots;
+mod sweep;
 
 pub use self::actual::{Actual, Seen, Standing};
 pub use self::checks::is_relayed;

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::json::Upstream;
+use super::slots::{passing_slots, slots};
 use crate::core::inventory::{Backend, Policy};
 use crate::core::model::BackendName;
 use crate::core::routing::{EffectiveService, Exclusion, Member, Ramp, Role, quarters};
@@ -116,6 +118,13 @@ impl<'e> Shares<'e> {
     pub(super) fn declared(backends: &[&'e Arc<Backend>]) -> Self {
         let weights = backends.iter().map(|backend| u64::from(backend.weight)).collect();
         Self { backends: backends.to_vec(), weights, is_passing: false }
+    }
+
+    /// The addresses to dial, each as often as its share asks.
+    pub(super) fn upstreams(&self) -> Vec<Upstream> {
+        let Self { backends, weights, is_passing } = self;
+        let slots = if *is_passing { passing_slots(weights) } else { slots(weights) };
+        slots.into_iter().map(|index| Upstream { dial: backends[index].upstream().to_string() }).collect()
     }
 
     /// Of a tier, or of the two between which traffic moves.
