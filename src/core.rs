@@ -8,4 +8,5 @@ pub mod health;
 pub mod inventory;
 pub mod model;
 pub mod routing;
+pub mod simulate;
 pub mod status;

@@ -122,9 +122,21 @@ impl<'e> Shares<'e> {
 
     /// The addresses to dial, each as often as its share asks.
     pub(super) fn upstreams(&self) -> Vec<Upstream> {
-        let Self { backends, weights, is_passing } = self;
-        let slots = if *is_passing { passing_slots(weights) } else { slots(weights) };
-        slots.into_iter().map(|index| Upstream { dial: backends[index].upstream().to_string() }).collect()
+        let dial = |index: usize| Upstream { dial: self.backends[index].upstream().to_string() };
+        self.slots().into_iter().map(dial).collect()
+    }
+
+    /// How often each backend is among those.
+    pub(super) fn places(&self) -> Vec<(&'e Arc<Backend>, u64)> {
+        let mut places: Vec<_> = self.backends.iter().map(|backend| (*backend, 0)).collect();
+        for index in self.slots() {
+            places[index].1 += 1;
+        }
+        places
+    }
+
+    fn slots(&self) -> Vec<usize> {
+        if self.is_passing { passing_slots(&self.weights) } else { slots(&self.weights) }
     }
 
     /// Of a tier, or of the two between which traffic moves.

@@ -13,6 +13,7 @@ const UNITS: &[(&str, &[&str])] = &[
     ("core::routing", &["core::model", "core::inventory", "core::health"]),
     ("core::caddy", &["core::model", "core::inventory", "core::routing"]),
     ("core::status", &["core::model", "core::inventory", "core::health", "core::routing"]),
+    ("core::simulate", &["core::model", "core::inventory", "core::health", "core::routing", "core::caddy"]),
     ("git", &["core"]),
     ("probe", &["core"]),
     ("edge", &["core"]),
