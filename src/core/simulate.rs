@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::report::{json, markdown, text};
+pub use self::report::{by_site, json, markdown, text};
 use crate::core::caddy::traffic;
 use crate::core::health::{BackendHealth, Observed, Verdict};
 use crate::core::inventory::{Backend, Desired, Service};

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Forecast, Outcome, ServiceForecast};
+use super::{Forecast, Outcome, ServiceForecast, Share};
 use crate::core::model::{ServiceName, SiteName, counted};
 use crate::core::routing::Target;
 
@@ -20,7 +20,8 @@ pub fn text(forecasts: &[Forecast]) -> String {
         let _ = writeln!(text, "{} lost", names(lost));
         let width = harmed.iter().map(|it| label(it).chars().count()).max().unwrap_or_default();
         for service in &harmed {
-            let line = format!("  {:width$}  {:8}  {}", label(service), service.outcome.as_str(), by_site(service));
+            let line =
+                format!("  {:width$}  {:8}  {}", label(service), service.outcome.as_str(), by_site(&service.shares));
             let _ = writeln!(text, "{}", line.trim_end());
         }
         let rest = services.len() - harmed.len();
@@ -60,7 +61,7 @@ pub fn markdown(forecasts: &[Forecast]) -> String {
             let cell = match service.outcome {
                 Outcome::Down => "**down**".to_owned(),
                 Outcome::Survives | Outcome::Maintenance => service.outcome.as_str().to_owned(),
-                Outcome::Degraded => format!("{}: {}", service.outcome.as_str(), by_site(service)),
+                Outcome::Degraded => format!("{}: {}", service.outcome.as_str(), by_site(&service.shares)),
             };
             let _ = write!(cells, " {cell} |");
         }
@@ -154,16 +155,16 @@ fn label(service: &ServiceForecast) -> String {
     format!("{}{}", service.service, if service.is_critical { " (critical)" } else { "" })
 }
 
-/// `dijon 67 %, thory 33 %`.
-fn by_site(service: &ServiceForecast) -> String {
+/// Shares by site, in words: `dijon 67 %, thory 33 %`.
+pub fn by_site(shares: &[Share]) -> String {
     let parts: Vec<_> =
-        sites(service).into_iter().map(|(site, share)| format!("{site} {:.0} %", share * 100.0)).collect();
+        sites(shares).into_iter().map(|(site, share)| format!("{site} {:.0} %", share * 100.0)).collect();
     parts.join(", ")
 }
 
-fn sites(service: &ServiceForecast) -> BTreeMap<&SiteName, f64> {
+fn sites(shares: &[Share]) -> BTreeMap<&SiteName, f64> {
     let mut sites: BTreeMap<&SiteName, f64> = BTreeMap::new();
-    for share in &service.shares {
+    for share in shares {
         *sites.entry(&share.site).or_default() += share.share;
     }
     sites
@@ -194,7 +195,7 @@ impl ForecastDto {
             name: it.service.to_string(),
             critical: it.is_critical,
             outcome: it.outcome.as_str(),
-            sites: sites(it).into_iter().map(|(site, share)| (site.to_string(), share)).collect(),
+            sites: sites(&it.shares).into_iter().map(|(site, share)| (site.to_string(), share)).collect(),
             backends: it.shares.iter().map(|share| (share.backend.to_string(), share.share)).collect(),
         };
         Self { lost: lost.iter().map(ToString::to_string).collect(), services: services.iter().map(service).collect() }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::commands::{started, write};
 use super::program::bascule;
 use super::world::{DOMAIN, PATIENCE, World, backend};
+use crate::support::git_repo::GitRepo;
 use crate::support::http::HttpBackend;
 use crate::support::wait::wait_for;
 
@@ -92,6 +93,40 @@ async fn what_is_foretold_is_what_clients_get() {
     })
     .await;
     assert_alike(&told, &seen(&world, REQUESTS).await);
+}
+
+#[test]
+fn a_plan_against_a_revision_or_a_folder_asks_no_edge() {
+    let folder = started();
+    let repo = GitRepo::empty();
+    let copied =
+        std::process::Command::new("cp").arg("-r").arg(folder.path().join("inventory")).arg(repo.path()).status();
+    assert!(copied.expect("cp runs").success());
+    repo.commit("Declare two sites");
+    let against = |what: &str, more: &[&str]| {
+        bascule(&repo.path(), &[&["plan", "--against", what, "--detailed-exitcode"], more].concat())
+    };
+    assert_eq!(against("HEAD", &[]).succeeded(), "Plan: no changes\n");
+    let backend = repo.path().join("inventory/backends/www-thory-1.yaml");
+    let text = std::fs::read_to_string(&backend).expect("a backend");
+    std::fs::write(&backend, format!("{text}\nstate: drain\n")).expect("a file is written");
+    let expected = "~ service www  dijon 50 %, thory 50 % -> dijon 100 %\n";
+    for what in ["HEAD", "main", &folder.path().join("inventory").display().to_string()] {
+        let ran = against(what, &[]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stdout.starts_with(expected), "{}", ran.stdout);
+        assert!(ran.stdout.contains("  ! no longer survives the loss of site:dijon\n"), "{}", ran.stdout);
+        let summary = "Plan: 0 to add, 1 to change, 0 to remove; 1 service affected; 1 push needed\n";
+        assert!(ran.stdout.ends_with(summary), "{}", ran.stdout);
+    }
+    assert!(against("HEAD", &["--format", "markdown"]).stdout.starts_with("**Plan: 0 to add, 1 to change"));
+    let ran = against("nowhere", &[]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("`nowhere` is no revision of"), "{}", ran.stderr);
+    let ran = against("HEAD", &["--edge", "ovh"]);
+    assert!(ran.stderr.contains("`--edge` is for `--against live`"), "{}", ran.stderr);
+    let ran = bascule(folder.path(), &["plan", "--against", "HEAD"]);
+    assert!(ran.stderr.contains("is in no git repository"), "{}", ran.stderr);
 }
 
 #[test]

@@ -208,16 +208,16 @@ fn rendered_configurations_are_as_reviewed() {
 
 /// Services `a` and `b` of two backends each, the second with more settings; or the first alone.
 fn services(second: Option<&str>) -> Value {
-    let mut services = "{name: a, domains: [a.example.org]}".to_owned();
+    let mut services = vec!["{name: a, domains: [a.example.org]}".to_owned()];
     let mut backends = "{service: a, name: a-dijon, site: dijon, addr: 127.1.0.1, port: 80}\n---\n\
                         {service: a, name: a-thory, site: thory, addr: 127.2.0.1, port: 80}"
         .to_owned();
     if let Some(settings) = second {
-        services += &format!("\n---\n{{name: b, domains: [b.example.org], {settings}}}");
+        services.push(format!("{{name: b, domains: [b.example.org], {settings}}}"));
         backends += "\n---\n{service: b, name: b-dijon, site: dijon, addr: 127.1.0.2, port: 80}\n---\n\
                      {service: b, name: b-thory, site: thory, addr: 127.2.0.2, port: 80}";
     }
-    let texts = Texts { edges: PLAIN_EDGE, services: &services, backends: &backends };
+    let texts = Texts { edges: PLAIN_EDGE, services: &services.join("\n---\n"), backends: &backends };
     render_files(&crate::support::inventory::files(texts), &[]).config()
 }
 
