@@ -240,9 +240,8 @@ fn spawn_layers(tasks: &mut Tasks, wires: &Wires, store: &Store) {
 
 /// Starts what ends connections, where that is wanted and can be done; said once where it cannot.
 fn spawn_severer(sever: Sever, wires: &Wires, tasks: &mut Tasks) {
-    match sever {
-        Sever::Off => return,
-        Sever::On => {}
+    if sever == Sever::Off {
+        return;
     }
     match Severer::open() {
         Ok(severer) => {

@@ -19,6 +19,7 @@ mod schema;
 mod secret;
 mod server;
 mod signals;
+mod simulate;
 mod status;
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
@@ -36,6 +37,8 @@ const EXIT_USAGE: u8 = 1;
 const EXIT_INVALID: u8 = 3;
 /// `plan --detailed-exitcode`: something would change.
 const EXIT_CHANGES: u8 = 2;
+/// `simulate --require`: a critical service would be down.
+const EXIT_REQUIRED: u8 = 4;
 
 /// GitOps failover control plane for Caddy.
 ///
@@ -69,6 +72,8 @@ enum Command {
     Render(render::Args),
     /// Shows what would change on the live edges. Writes nothing.
     Plan(plan::Args),
+    /// Shows what becomes of services when sites or backends are lost. Asks nobody and writes nothing.
+    Simulate(simulate::Args),
     /// Configures the edges once, and exits.
     Apply(apply::Args),
     /// Shows what a running controller sees: faults, edges, services, backends, sites.
@@ -158,6 +163,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fmt(args) => block_on(fmt::execute(args)),
         Command::Render(args) => block_on(render::execute(args)),
         Command::Plan(args) => block_on(plan::execute(args)),
+        Command::Simulate(args) => block_on(simulate::execute(args)),
         Command::Apply(args) => block_on(apply::execute(args)),
         Command::Status(args) => block_on(status::execute(args)),
         Command::Override(args) => block_on(overrides::execute(args)),

@@ -7,5 +7,7 @@ pub mod caddy;
 pub mod health;
 pub mod inventory;
 pub mod model;
+pub mod review;
 pub mod routing;
+pub mod simulate;
 pub mod status;

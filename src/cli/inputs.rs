@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use crate::core::inventory::report::{self, Style};
 use crate::core::inventory::{Desired, Edge, Loaded, load};
 use crate::core::model::{Diagnostic, EdgeName, FileSet, Limits, Severity};
-use crate::git::{Credentials, Location, Source, SourceSettings};
+use crate::git::{self, Credentials, Location, Source, SourceSettings};
 
 /// The folders of an inventory: a folder that has one of them is an inventory.
 const KINDS: [&str; 4] = ["sites", "services", "backends", "edges"];
@@ -25,18 +25,40 @@ pub(super) struct Inventory {
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads and checks the inventory at `path`: the folder itself, or its `inventory` sub-folder.
-pub(super) async fn read(path: &Path) -> anyhow::Result<Inventory> {
-    let folder = find(path)?;
-    let settings = SourceSettings {
-        location: Location::Directory(folder.clone()),
+/// How a source on this machine is read.
+fn settings(location: Location, path: &str) -> SourceSettings {
+    SourceSettings {
+        location,
         branch: String::new(),
-        path: String::new(),
+        path: path.to_owned(),
         credentials: Credentials::default(),
         limits: Limits::default(),
         cache: PathBuf::new(),
         timeout: Duration::from_secs(30),
+    }
+}
+
+/// Reads and checks the inventory at `path` as it was at a revision of the repository that it is in.
+pub(super) async fn read_revision(path: &Path, revision: &str) -> anyhow::Result<Inventory> {
+    let folder = find(path)?;
+    let Some((root, below)) = in_repository(&folder) else {
+        bail!(
+            "`{}` is in no git repository, so there is no revision `{revision}` and no folder of that name",
+            folder.display()
+        )
     };
+    let settings = settings(Location::Local(root), below.trim_end_matches('/'));
+    let wanted = revision.to_owned();
+    let snapshot = tokio::task::spawn_blocking(move || git::read_revision(settings, &wanted)).await??;
+    let files = snapshot.files.context("a first read always has files")?;
+    let Loaded { desired, diagnostics } = load(&files, snapshot.info.id);
+    Ok(Inventory { prefix: format!("{revision}:{below}"), prefix_in_repository: below, files, desired, diagnostics })
+}
+
+/// Reads and checks the inventory at `path`: the folder itself, or its `inventory` sub-folder.
+pub(super) async fn read(path: &Path) -> anyhow::Result<Inventory> {
+    let folder = find(path)?;
+    let settings = settings(Location::Directory(folder.clone()), "");
     let snapshot = Source::open(settings)?.fetch(None).await?;
     let files = snapshot.files.context("a first read always has files")?;
     let Loaded { desired, diagnostics } = load(&files, snapshot.info.id);
@@ -47,14 +69,27 @@ pub(super) async fn read(path: &Path) -> anyhow::Result<Inventory> {
 /// The folder from the root of its repository's work tree, as forges name files; from the current folder where there is no
 /// repository. Empty for the root itself.
 fn prefix_in_repository(folder: &Path) -> String {
+    if let Some((_, below)) = in_repository(folder) {
+        return below;
+    }
     let Ok(real) = folder.canonicalize() else { return format!("{}/", folder.display()) };
-    let root = real.ancestors().find(|above| above.join(".git").exists()).map(Path::to_owned);
-    let root = root.or_else(|| std::env::current_dir().and_then(|here| here.canonicalize()).ok());
-    match root.as_deref().and_then(|root| real.strip_prefix(root).ok()) {
-        Some(below) if below.as_os_str().is_empty() => String::new(),
-        Some(below) => format!("{}/", below.display()),
+    let here = std::env::current_dir().and_then(|here| here.canonicalize()).ok();
+    match here.as_deref().and_then(|here| real.strip_prefix(here).ok()) {
+        Some(below) => with_slash(below),
         None => format!("{}/", real.display()),
     }
+}
+
+/// The root of the work tree that a folder is in, and the folder from there.
+fn in_repository(folder: &Path) -> Option<(PathBuf, String)> {
+    let real = folder.canonicalize().ok()?;
+    let root = real.ancestors().find(|above| above.join(".git").exists())?;
+    Some((root.to_owned(), with_slash(real.strip_prefix(root).ok()?)))
+}
+
+/// A folder's path with a slash at its end; empty for the root itself.
+fn with_slash(below: &Path) -> String {
+    if below.as_os_str().is_empty() { String::new() } else { format!("{}/", below.display()) }
 }
 
 /// The inventory's folder at `path`: the folder itself, or its `inventory` sub-folder.

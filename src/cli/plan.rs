@@ -1,15 +1,21 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 use serde::Serialize;
 
-use super::{EXIT_CHANGES, Format, inputs, print};
+use super::{EXIT_CHANGES, inputs, print};
 use crate::core::caddy::{EdgeChange, Pool, dialed, diff, render};
+use crate::core::inventory::Desired;
 use crate::core::model::{EdgeName, counted};
+use crate::core::review::{self, review};
 use crate::core::routing::{Inputs, Leaving, plan};
 use crate::edge::{Admin as _, AdminSettings, CaddyAdmin};
+
+/// What `--against` says for the live edges.
+const LIVE: &str = "live";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,12 +25,27 @@ pub(super) struct Args {
     /// Only this edge.
     #[arg(long, env = "BASCULE_EDGE", value_name = "NAME")]
     edge: Option<EdgeName>,
+    /// What it is compared with: the live edges, a revision of the repository that it is in (`origin/main`), or another
+    /// folder. With a revision or a folder no edge is asked, and the shares of traffic are told.
+    #[arg(long, env = "BASCULE_AGAINST", value_name = "live|REVISION|DIR", default_value = "live")]
+    against: String,
     /// How the result is written.
     #[arg(long, env = "BASCULE_FORMAT", value_enum, default_value = "text")]
-    format: Format,
+    format: PlanFormat,
     /// Exit 2 when something would change, 0 when nothing would.
     #[arg(long, env = "BASCULE_DETAILED_EXITCODE", value_parser = BoolishValueParser::new())]
     detailed_exitcode: bool,
+}
+
+/// How plans are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PlanFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For a comment on a pull request.
+    Markdown,
 }
 
 /// What would change on one edge.
@@ -39,9 +60,16 @@ struct EdgePlanDto {
 }
 
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { path, edge, format, detailed_exitcode } = args;
+    let Args { path, edge, against, format, detailed_exitcode } = args;
     let inventory = inputs::read(&path).await?;
     let desired = inventory.desired()?;
+    let code = |is_change: bool| {
+        if is_change && detailed_exitcode { ExitCode::from(EXIT_CHANGES) } else { ExitCode::SUCCESS }
+    };
+    if against != LIVE {
+        ensure!(edge.is_none(), "`--edge` is for `--against live`: without it no edge is asked");
+        return against_another(&path, &against, desired, format).await.map(code);
+    }
     // Nobody has probed: every backend is unknown, and unknown stays in rotation.
     let plan = plan(&Inputs::declared(desired));
     let mut plans = Vec::new();
@@ -57,11 +85,27 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         plans.push(EdgePlanDto { edge: edge.name.to_string(), digest, changes, leaving });
     }
     match format {
-        Format::Json => print(serde_json::to_string_pretty(&plans)? + "\n")?,
-        Format::Text => print(text(&plans))?,
+        PlanFormat::Json => print(serde_json::to_string_pretty(&plans)? + "\n")?,
+        PlanFormat::Text => print(text(&plans))?,
+        PlanFormat::Markdown => print(format!("```\n{}```\n", text(&plans)))?,
     }
-    let is_change = plans.iter().any(|plan| !plan.changes.is_empty());
-    Ok(if is_change && detailed_exitcode { ExitCode::from(EXIT_CHANGES) } else { ExitCode::SUCCESS })
+    Ok(code(plans.iter().any(|plan| !plan.changes.is_empty())))
+}
+
+/// Compares with what another folder or revision declares; true where something differs.
+async fn against_another(path: &Path, against: &str, after: &Desired, format: PlanFormat) -> anyhow::Result<bool> {
+    let before = if Path::new(against).is_dir() {
+        inputs::read(Path::new(against)).await?
+    } else {
+        inputs::read_revision(path, against).await?
+    };
+    let review = review(before.desired()?, after);
+    print(match format {
+        PlanFormat::Text => review::text(&review),
+        PlanFormat::Json => review::json(&review),
+        PlanFormat::Markdown => review::markdown(&review),
+    })?;
+    Ok(!review.is_empty())
 }
 
 fn text(plans: &[EdgePlanDto]) -> String {

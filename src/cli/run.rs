@@ -1,5 +1,6 @@
 mod credentials;
 mod revision_guard;
+mod share;
 
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
@@ -13,6 +14,7 @@ use tracing::{info, warn};
 
 use self::credentials::{GitArgs, credentials};
 use self::revision_guard::RevisionGuardArgs;
+use self::share::Share;
 use super::addresses;
 use super::secret::TokenArgs;
 use super::signals::Signals;
@@ -71,7 +73,7 @@ pub(super) struct Args {
     /// How many backends probes may take out at once, of those at all sites but the one that loses most: a share of what is
     /// up, or `off`. What goes down beyond that stays in rotation, and the status says so.
     #[arg(long, env = "BASCULE_GUARD", default_value = "50%", value_name = "SHARE|off")]
-    guard: GuardArg,
+    guard: Share<1, 99>,
     /// Within which time is at once, for `--guard`.
     #[arg(long, env = "BASCULE_GUARD_WINDOW", default_value = "1m")]
     guard_window: TimeSpan,
@@ -106,24 +108,6 @@ impl std::str::FromStr for RelayArg {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "off" { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))) }
-    }
-}
-
-/// A share in percent; none for `off`.
-#[derive(Debug, Clone, Copy)]
-struct GuardArg(Option<u32>);
-
-impl std::str::FromStr for GuardArg {
-    type Err = TextError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "off" {
-            return Ok(Self(None));
-        }
-        let percent = text.strip_suffix('%').and_then(|digits| digits.parse().ok()).filter(|it| (1..100).contains(it));
-        let refused =
-            || TextError { text: text.to_owned(), expected: "a share from `1%` to `99%`, such as `50%`, or `off`" };
-        percent.map(|percent| Self(Some(percent))).ok_or_else(refused)
     }
 }
 
@@ -188,7 +172,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     let api_token = token.token()?.as_deref().map(ApiToken::new);
     let debounce = Debounce { quiet: quiet.get(), ceiling: ceiling.get() };
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
-    let guard = guard.0.map(|percent| InventoryGuard { percent, window: guard_window.get() });
+    let guard = guard.0.map(|percent| InventoryGuard { percent: u32::from(percent), window: guard_window.get() });
     let (poll, revision_guard, relay, sever) = (poll.get(), revision_guard.guard(), relay.0, sever.into());
     Ok(Settings { source, state, poll, revision_guard, listen, api_token, relay, guard, edge, sever, prober: prober() })
 }

@@ -7,15 +7,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Clock, SourceState, chain};
-use crate::core::health::{Change, Event, LayerState, Layers, News, Observed, Subject, TunnelSample, Verdict};
+use crate::core::health::{
+    Change, EVENTS_SHOWN, Event, LayerState, Layers, News, Observed, Subject, TunnelSample, Verdict,
+};
 use crate::core::inventory::Desired;
 use crate::probe::{TunnelSet, tunnel_set};
 use crate::store::Store;
 
 /// Between two conclusions. Backends are judged as their samples come; what this loop has is for people.
 const SETTLE: Duration = Duration::from_millis(500);
-/// Events that are taken over from the run before: as many as are shown.
-const TAKEN_OVER: u32 = 20;
 
 /// Judges what lies between edges and backends, and tells what happens: one event for a site, not one for each backend.
 #[derive(Debug)]
@@ -77,7 +77,8 @@ impl LayerKeeper {
 
 /// What was told before this run.
 async fn recall(store: &Store) -> LayerState {
-    match (store.events(None, TAKEN_OVER).await, store.last_events().await) {
+    let shown = u32::try_from(EVENTS_SHOWN).unwrap_or(u32::MAX);
+    match (store.events(None, shown).await, store.last_events().await) {
         (Ok(events), Ok(last)) => LayerState::new(events, last),
         (Err(error), _) | (_, Err(error)) => {
             warn!(error = %chain(&error), "events are not readable in the state file; what is told begins anew");

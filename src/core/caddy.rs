@@ -17,6 +17,8 @@ pub mod relay;
 mod render;
 mod server;
 mod slots;
+mod sweep;
+mod traffic;
 
 pub use self::actual::{Actual, Seen, Standing};
 pub use self::checks::is_relayed;
@@ -24,3 +26,4 @@ pub use self::diff::{EdgeChange, UpstreamWeight, dialed, diff};
 pub use self::matcher::Overlaps;
 pub use self::pool::Pool;
 pub use self::render::{Rendered, render, service_of_route_id};
+pub use self::traffic::traffic;

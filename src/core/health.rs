@@ -19,8 +19,8 @@ pub use self::flap::Flap;
 pub use self::freshness::Freshness;
 pub use self::grace::Grace;
 pub use self::layers::{
-    Change, Event, LayerState, Layers, News, PeerReading, SiteCause, SiteCount, SiteState, Subject, SubjectError,
-    TUNNEL_STALE, TunnelHealth, TunnelSample, TunnelSeen,
+    Change, EVENTS_SHOWN, Event, LayerState, Layers, News, PeerReading, SiteCause, SiteCount, SiteState, Subject,
+    SubjectError, TUNNEL_STALE, TunnelHealth, TunnelSample, TunnelSeen,
 };
 pub use self::observed::{BackendHealth, LastSample, Observed};
 pub use self::reach::{Belief, Reach};

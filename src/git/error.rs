@@ -139,6 +139,14 @@ pub enum SourceError {
         /// The one that may be meant.
         suggestion: Option<String>,
     },
+    /// A text names no commit.
+    #[error("`{revision}` is no revision of `{place}`; give a commit, a branch or a tag that `git rev-parse` finds")]
+    RevisionMissing {
+        /// The repository.
+        place: String,
+        /// The text.
+        revision: String,
+    },
     /// The inventory's folder is not in the tree.
     #[error(
         "there is no folder `{path}` in {}; {}{}",

@@ -1,11 +1,13 @@
 //! From a branch to a snapshot, by the object database alone.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use git2::{BranchType, Commit, ErrorCode, Oid, Repository, Signature};
 
+use super::deadline::Deadline;
 use super::source::Job;
-use super::{Moved, Snapshot, SourceError, tree};
+use super::{Moved, Snapshot, SourceError, SourceSettings, libgit2, tree};
 use crate::core::model::{Revision, RevisionInfo, Timestamp};
 
 /// Reads the branch of a repository on this machine. Nothing is written to it.
@@ -28,6 +30,19 @@ pub(super) fn fetch_local(job: &Job, path: &Path) -> Result<Snapshot, SourceErro
         Err(error) => return Err(job.broken(&error)),
     };
     snapshot(job, &repository, tip)
+}
+
+/// Reads one revision of a repository on this machine, by whatever git finds it by: `origin/main`, `HEAD~1`, a commit id. The
+/// location must be local; its branch counts for nothing. Blocks.
+pub fn read_revision(settings: SourceSettings, revision: &str) -> Result<Snapshot, SourceError> {
+    let (deadline, _waiting) = Deadline::after(settings.timeout);
+    let job = Job { settings: Arc::new(settings), last: None, deadline, alone: true };
+    libgit2::prepare();
+    let repository = Repository::open(job.place())
+        .map_err(|error| SourceError::NotARepository { place: job.place(), source: job.fault(&error) })?;
+    let missing = |_| SourceError::RevisionMissing { place: job.place(), revision: revision.to_owned() };
+    let commit = repository.revparse_single(revision).and_then(|object| object.peel_to_commit()).map_err(missing)?;
+    snapshot(&job, &repository, commit.id())
 }
 
 fn branches(repository: &Repository) -> Result<Vec<String>, git2::Error> {

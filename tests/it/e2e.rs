@@ -19,6 +19,7 @@ mod ramp;
 mod relay;
 mod secrets;
 mod settings;
+mod simulate;
 mod talker;
 mod traffic;
 mod world;

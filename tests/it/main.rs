@@ -10,6 +10,7 @@ mod policies;
 mod probe;
 mod reconciler;
 mod render;
+mod review;
 mod routing;
 mod status;
 mod store;

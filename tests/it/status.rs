@@ -8,9 +8,9 @@ use std::time::Duration;
 use bascule::core::health::{
     Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, Told, Verdict,
 };
-use bascule::core::inventory::BackendState;
+use bascule::core::inventory::{BackendState, Desired};
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
-use bascule::core::routing::{Leaving, Overrides};
+use bascule::core::routing::{Leaving, Overrides, Plan};
 use bascule::core::status::{
     Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, RelayState, SiteState, StatusDto, text, view,
 };
@@ -133,6 +133,28 @@ fn whole() -> StatusDto {
     })
 }
 
+/// What is shown of a revision and what is observed of it.
+fn seen(
+    desired: &Desired,
+    observed: &Observed,
+    plan: Option<&Plan>,
+    edges: &BTreeMap<EdgeName, EdgeReport>,
+) -> StatusDto {
+    let info =
+        RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
+    view(&Inputs {
+        now: NOW,
+        served: Some((&info, desired)),
+        fetched_at: None,
+        source_faults: [None, None],
+        observed,
+        layers: &Layers::default(),
+        overrides: &Overrides::new(),
+        plan,
+        edges,
+    })
+}
+
 fn empty() -> StatusDto {
     let (observed, edges) = (Observed::default(), BTreeMap::new());
     view(&Inputs {
@@ -237,23 +259,9 @@ fn ready_is_a_revision_and_every_edge_tried() {
     assert!(!empty().ready);
     assert!(!whole().ready, "`spare` was not tried yet");
     let desired = desired(TEXTS);
-    let info =
-        RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
     let mut edges = reports();
     edges.insert("spare".parse().expect("a name"), EdgeReport { state: EdgeState::Retrying, ..EdgeReport::default() });
-    let observed = Observed::default();
-    let inputs = Inputs {
-        now: NOW,
-        served: Some((&info, &desired)),
-        fetched_at: None,
-        source_faults: [None, None],
-        observed: &observed,
-        layers: &Layers::default(),
-        overrides: &Overrides::new(),
-        plan: None,
-        edges: &edges,
-    };
-    assert!(view(&inputs).ready);
+    assert!(seen(&desired, &Observed::default(), None, &edges).ready);
 }
 
 /// How dijon stands with two backends at verdicts by letter, the others being disabled.
@@ -272,19 +280,7 @@ fn dijon(letters: &str) -> (SiteState, Option<Timestamp>) {
         isolated_since: None,
         backends: known.filter_map(verdict).collect(),
     };
-    let info =
-        RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
-    let status = view(&Inputs {
-        now: NOW,
-        served: Some((&info, &desired)),
-        fetched_at: None,
-        source_faults: [None, None],
-        observed: &observed,
-        layers: &Layers::default(),
-        overrides: &Overrides::new(),
-        plan: None,
-        edges: &BTreeMap::new(),
-    });
+    let status = seen(&desired, &observed, None, &BTreeMap::new());
     let site = status.sites.into_iter().find(|site| site.name == "dijon").expect("it is declared");
     (site.state, site.since)
 }
@@ -318,19 +314,7 @@ fn warnings_of(health_keys: &str, upstream_keys: &str, days: i64) -> Vec<String>
     let backends = [("www-dijon-1".parse().expect("a name"), health)].into();
     let observed = Observed { backends, ..Observed::new() };
     let plan = plan(&desired, &observed, None);
-    let info =
-        RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
-    let status = view(&Inputs {
-        now: NOW,
-        served: Some((&info, &desired)),
-        fetched_at: None,
-        source_faults: [None, None],
-        observed: &observed,
-        layers: &Layers::default(),
-        overrides: &Overrides::new(),
-        plan: Some(&plan),
-        edges: &BTreeMap::new(),
-    });
+    let status = seen(&desired, &observed, Some(&plan), &BTreeMap::new());
     let backend = status.services[0].backends.iter().find(|it| it.name == "www-dijon-1").expect("it is declared");
     let text = text(&status, Paint::Plain);
     let line = text.lines().find(|line| line.contains("www-dijon-1")).expect("it is shown");

@@ -24,6 +24,8 @@ pub(crate) enum Link {
     Proxy(usize),
     /// Something, and what takes the errors of it.
     Chain(Box<Link>, Vec<(Vec<Value>, Link)>),
+    /// The first whose conditions hold.
+    Choice(Vec<(Vec<Value>, Link)>),
     /// An answer of Caddy's own.
     Answer(u16),
     /// The error again.
@@ -73,6 +75,16 @@ pub(crate) struct Relay {
     pub(crate) falls_back: bool,
 }
 
+/// Where a handler stands.
+#[derive(Clone, Copy)]
+struct Context<'j> {
+    service: &'j str,
+    /// The named routes of its server.
+    named: &'j Value,
+    /// The variables that were set last.
+    vars: &'j Value,
+}
+
 impl Config {
     /// Reads a configuration; why Caddy would refuse it, or would stumble over it in a request.
     pub(crate) fn read(json: &Value) -> Result<Self, String> {
@@ -88,7 +100,8 @@ impl Config {
             }
             for route in routes {
                 let Some(service) = route["@id"].as_str().and_then(|id| id.strip_prefix("service-")) else { continue };
-                let link = config.link(service, &route["handle"][0])?;
+                let link =
+                    config.link(&Context { service, named: &server["named_routes"], vars: &Value::Null }, route)?;
                 if config.services.insert(service.to_owned(), link).is_some() {
                     return Err(format!("duplicate ID {service}"));
                 }
@@ -97,26 +110,40 @@ impl Config {
         Ok(config)
     }
 
-    fn link(&mut self, service: &str, handler: &Value) -> Result<Link, String> {
+    /// What a route does with a request: what its only handler does, or the one after variables were set.
+    fn link(&mut self, context: &Context<'_>, route: &Value) -> Result<Link, String> {
+        let (context, handler) = match list(&route["handle"]) {
+            [handler] => (*context, handler),
+            [vars, handler] if vars["handler"] == "vars" => (Context { vars, ..*context }, handler),
+            other => return Err(format!("unknown handlers {other:?}")),
+        };
         match handler["handler"].as_str() {
             Some("reverse_proxy") => {
-                self.proxies.push(Proxy::read(service, handler)?);
+                self.proxies.push(Proxy::read(&context, handler)?);
                 Ok(Link::Proxy(self.proxies.len() - 1))
             }
             Some("static_response") => {
                 Ok(Link::Answer(handler["status_code"].as_u64().unwrap_or(200).try_into().unwrap_or(0)))
             }
             Some("error") => Ok(Link::Raise),
+            Some("subroute") if handler.get("errors").is_none() => Ok(Link::Choice(self.links(&context, handler)?)),
             Some("subroute") => {
-                let first = self.link(service, &handler["routes"][0]["handle"][0])?;
-                let mut onward = Vec::new();
-                for route in list(&handler["errors"]["routes"]) {
-                    onward.push((list(&route["match"]).to_vec(), self.link(service, &route["handle"][0])?));
-                }
-                Ok(Link::Chain(Box::new(first), onward))
+                let first = self.link(&context, &handler["routes"][0])?;
+                Ok(Link::Chain(Box::new(first), self.links(&context, &handler["errors"])?))
+            }
+            Some("invoke") => {
+                let name = handler["name"].as_str().unwrap_or_default();
+                let route = context.named.get(name).ok_or_else(|| format!("invoke: route {name:?} not found"))?;
+                self.link(&context, route)
             }
             other => Err(format!("unknown handler {other:?}")),
         }
+    }
+
+    /// Routes with their conditions.
+    fn links(&mut self, context: &Context<'_>, json: &Value) -> Result<Vec<(Vec<Value>, Link)>, String> {
+        let link = |route: &Value| Ok((list(&route["match"]).to_vec(), self.link(context, route)?));
+        list(&json["routes"]).iter().map(link).collect()
     }
 
     /// Every address that a service may be sent to.
@@ -134,10 +161,13 @@ impl Config {
 }
 
 impl Proxy {
-    fn read(service: &str, json: &Value) -> Result<Self, String> {
+    fn read(context: &Context<'_>, json: &Value) -> Result<Self, String> {
+        let Context { service, named: _, vars } = *context;
         let mut upstreams = Vec::new();
         for upstream in list(&json["upstreams"]) {
             let dial = upstream["dial"].as_str().unwrap_or_default();
+            let variable = dial.strip_prefix("{http.vars.").and_then(|dial| dial.strip_suffix('}'));
+            let dial = variable.map_or(Some(dial), |variable| vars[variable].as_str()).unwrap_or_default();
             upstreams.push(dial.parse().map_err(|_| format!("bad dial {dial}"))?);
         }
         let balancing = &json["load_balancing"];

@@ -151,7 +151,8 @@ impl Edge {
 
     /// Sends a request to a service; says where it ended and who has seen it.
     pub(crate) fn request(&mut self, service: &str, kind: Kind, truth: &Truth) -> (End, Vec<SocketAddr>) {
-        let mut request = Request { kind, truth, failed_until: &mut self.failed_until, sent_to: Vec::new() };
+        let (failed_until, sent_to, error) = (&mut self.failed_until, Vec::new(), (0, String::new()));
+        let mut request = Request { kind, truth, failed_until, sent_to, error };
         let end = request.run(&mut self.config, service);
         (end, request.sent_to)
     }

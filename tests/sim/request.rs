@@ -44,6 +44,8 @@ pub(crate) struct Request<'w> {
     pub(crate) failed_until: &'w mut BTreeMap<SocketAddr, Instant>,
     /// Who has seen the request.
     pub(crate) sent_to: Vec<SocketAddr>,
+    /// The last error, by status and message.
+    pub(crate) error: (u16, String),
 }
 
 impl Request<'_> {
@@ -59,21 +61,25 @@ impl Request<'_> {
     fn link(&mut self, link: &Link, proxies: &mut [Proxy]) -> End {
         match link {
             Link::Answer(status) => End::Page(*status),
-            Link::Raise => End::Error(0, "raised without an error".to_owned()),
+            Link::Raise => End::Error(self.error.0, self.error.1.clone()),
             Link::Proxy(index) => self.proxy(&mut proxies[*index]),
             Link::Chain(first, onward) => {
-                let (status, message) = match self.link(first, proxies) {
-                    End::Error(status, message) => (status, message),
+                match self.link(first, proxies) {
+                    End::Error(status, message) => self.error = (status, message),
                     end => return end,
-                };
-                let next = onward.iter().find(|(matchers, _)| self.matches(matchers, status, &message));
-                match next {
-                    // What Caddy does where no route takes an error.
-                    None => End::Empty,
-                    Some((_, Link::Raise)) => End::Error(status, message),
-                    Some((_, next)) => self.link(next, proxies),
                 }
+                self.first_of(onward, proxies)
             }
+            Link::Choice(routes) => self.first_of(routes, proxies),
+        }
+    }
+
+    /// Goes through the first route whose conditions hold.
+    fn first_of(&mut self, routes: &[(Vec<Value>, Link)], proxies: &mut [Proxy]) -> End {
+        match routes.iter().find(|(matchers, _)| self.matches(matchers)) {
+            // What Caddy does where no route takes a request or an error.
+            None => End::Empty,
+            Some((_, link)) => self.link(link, proxies),
         }
     }
 
@@ -123,16 +129,17 @@ impl Request<'_> {
         None
     }
 
-    /// True where one of some matchers holds for an error; without any, always.
-    fn matches(&self, matchers: &[Value], status: u16, message: &str) -> bool {
-        matchers.is_empty() || matchers.iter().any(|matcher| self.matches_one(matcher, status, message))
+    /// True where one of some matchers holds for the last error; without any, always.
+    fn matches(&self, matchers: &[Value]) -> bool {
+        matchers.is_empty() || matchers.iter().any(|matcher| self.matches_one(matcher))
     }
 
-    fn matches_one(&self, matcher: &Value, status: u16, message: &str) -> bool {
+    fn matches_one(&self, matcher: &Value) -> bool {
+        let (status, message) = &self.error;
         let method = if self.kind == Kind::Get { "GET" } else { "POST" };
         matcher.as_object().into_iter().flatten().all(|(key, value)| match key.as_str() {
             "method" => list(value).iter().any(|it| it == method),
-            "not" => !list(value).iter().any(|it| self.matches_one(it, status, message)),
+            "not" => !list(value).iter().any(|it| self.matches_one(it)),
             "header" => self.kind == Kind::Post && value.get("Content-Length").is_some(),
             "vars" => value.as_object().into_iter().flatten().all(|(variable, wanted)| {
                 let status = Value::from(status.to_string());

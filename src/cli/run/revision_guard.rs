@@ -1,5 +1,4 @@
-use std::str::FromStr;
-
+use super::share::Share;
 use crate::core::inventory::RevisionGuard;
 
 /// How much a revision may take out.
@@ -8,7 +7,7 @@ pub(super) struct RevisionGuardArgs {
     /// The share of the services, and of the backends, that a revision may take out. One that takes out more, a whole site or
     /// everything is held until a commit has the trailer `Bascule-Allow: remove=NUMBER`. `off` holds nothing.
     #[arg(long, env = "BASCULE_REVISION_GUARD", default_value = "30%", value_name = "SHARE|off")]
-    revision_guard: Percent,
+    revision_guard: Share<0, 100>,
     /// Fewer services or backends than this may always be taken out.
     #[arg(long, env = "BASCULE_REVISION_GUARD_FROM", default_value = "3", value_name = "NUMBER")]
     revision_guard_from: usize,
@@ -16,24 +15,7 @@ pub(super) struct RevisionGuardArgs {
 
 impl RevisionGuardArgs {
     pub(super) fn guard(self) -> Option<RevisionGuard> {
-        let Self { revision_guard: Percent(share), revision_guard_from: at_least } = self;
+        let Self { revision_guard: Share(share), revision_guard_from: at_least } = self;
         share.map(|share| RevisionGuard { share, at_least })
-    }
-}
-
-/// A share; none for `off`.
-#[derive(Debug, Clone, Copy)]
-struct Percent(Option<u8>);
-
-impl FromStr for Percent {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "off" {
-            return Ok(Self(None));
-        }
-        let share = text.strip_suffix('%').unwrap_or(text).trim_end().parse().ok();
-        let share = share.filter(|share| *share <= 100).ok_or("give a share from `0%` to `100%`, or `off`")?;
-        Ok(Self(Some(share)))
     }
 }

@@ -59,6 +59,7 @@ fn what_an_older_version_stored_is_not_believed() {
     state.follow(&desired, BTreeMap::from([(name.clone(), stored)]), NOW);
     assert_eq!(state.watched[&name].health.verdict, Verdict::Unknown);
 }
+
 #[test]
 fn a_sample_of_what_was_asked_before_means_nothing() {
     let mut state = State::default();

@@ -20,13 +20,20 @@ const ANSWER_STATUS: &str = "{http.reverse_proxy.status_code}";
 
 /// Joins links: each takes what the one before has nothing for. None without links.
 pub(super) fn join(links: Vec<Handler<'_>>) -> Option<Handler<'_>> {
-    links.into_iter().rev().reduce(|next, link| {
-        let onward = Route::of(may_go_on(), next);
-        // Without a last route that raises the error again, what matches none would be answered 200 and empty.
-        let errors = ErrorRoutes { routes: vec![onward, Route::of(Vec::new(), raise(ERROR_MESSAGE, ERROR_STATUS))] };
-        let routes = vec![Route { id: None, handle: [link], matchers: Vec::new(), terminal: false }];
-        Handler::Subroute(Box::new(Subroute { errors, handler: "subroute", routes }))
-    })
+    links.into_iter().rev().reduce(|next, link| before(link, onward(next)))
+}
+
+/// A link, with what takes its errors.
+pub(super) fn before<'e>(link: Handler<'e>, errors: Vec<Route<'e>>) -> Handler<'e> {
+    let routes = vec![Route { id: None, handle: vec![link], matchers: Vec::new(), terminal: false }];
+    let errors = Some(ErrorRoutes { routes: errors });
+    Handler::Subroute(Box::new(Subroute { errors, handler: "subroute", routes }))
+}
+
+/// Takes the errors of a link: to the next one go those that may.
+pub(super) fn onward(next: Handler<'_>) -> Vec<Route<'_>> {
+    // Without a last route that raises the error again, what matches none would be answered 200 and empty.
+    vec![Route::of(may_go_on(), next), Route::of(Vec::new(), raise(ERROR_MESSAGE, ERROR_STATUS))]
 }
 
 /// When the next link may take a request: no upstream was available, or none could be dialed, so nothing has been sent of
@@ -50,10 +57,19 @@ fn safe() -> Conditions {
     Conditions { method: &SAFE_METHODS, not, ..Conditions::default() }
 }
 
+/// Lets links pass requests on.
+pub(super) fn passing_on<'l, 'e: 'l>(links: impl Iterator<Item = &'l mut Handler<'e>>) {
+    for link in links {
+        if let Handler::Proxy(proxy) = link {
+            proxy.handle_response = pass_on_refusals();
+        }
+    }
+}
+
 /// Makes an error of an answer that says "not now" to a safe request, so that the next link takes it; other requests get
 /// the answer as it is. The last link of a chain has none of it: what an application says itself, it says with its own
 /// words and headers.
-pub(super) fn pass_on_refusals() -> Vec<ResponseRoute<'static>> {
+fn pass_on_refusals() -> Vec<ResponseRoute<'static>> {
     let refused = raise("upstream answered {http.reverse_proxy.status_code}", ANSWER_STATUS);
     let copy = Handler::Copy(CopyResponse { handler: "copy_response" });
     vec![ResponseRoute {

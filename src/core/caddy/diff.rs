@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::links::{dials, essence, weights};
-use super::{compare, service_of_route_id};
+use super::links::{Chain, dials, essence, weights};
+use super::{compare, service_of_route_id, sweep};
 
 /// One way in which an edge would change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -152,7 +152,7 @@ pub fn diff(actual: &Value, rendered: &Value) -> Vec<EdgeChange> {
         let name = || (*service).to_owned();
         match (before.services.get(service), after.services.get(service)) {
             (None, Some(route)) => {
-                changes.push(EdgeChange::ServiceAdded { service: name(), upstreams: dials(route.json) });
+                changes.push(EdgeChange::ServiceAdded { service: name(), upstreams: dials(route.chain) });
             }
             (Some(_), None) => changes.push(EdgeChange::ServiceRemoved { service: name() }),
             (Some(before), Some(after)) => changes.extend(of_service(service, *before, *after)),
@@ -168,15 +168,15 @@ pub fn diff(actual: &Value, rendered: &Value) -> Vec<EdgeChange> {
 
 /// Every address that the services of a configuration dial.
 pub fn dialed(config: &Value) -> BTreeSet<String> {
-    Parts::of(config).services.values().flat_map(|route| dials(route.json)).collect()
+    Parts::of(config).services.values().flat_map(|route| dials(route.chain)).collect()
 }
 
 fn of_service(service: &str, before: Route<'_>, after: Route<'_>) -> Vec<EdgeChange> {
     // The server is part of it: a service that moves between listeners changes.
-    if before.server == after.server && compare::same_value(before.json, after.json) {
+    if before.server == after.server && compare::same_value(before.chain.route, after.chain.route) {
         return Vec::new();
     }
-    let (old, new) = (dials(before.json), dials(after.json));
+    let (old, new) = (dials(before.chain), dials(after.chain));
     let (old_set, new_set): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
     let mut changes: Vec<_> = new_set
         .difference(&old_set)
@@ -187,10 +187,10 @@ fn of_service(service: &str, before: Route<'_>, after: Route<'_>) -> Vec<EdgeCha
             .difference(&new_set)
             .map(|dial| EdgeChange::UpstreamRemoved { service: service.to_owned(), upstream: (*dial).clone() }),
     );
-    let is_else_same = before.server == after.server && essence(before.json) == essence(after.json);
+    let is_else_same = before.server == after.server && essence(before.chain) == essence(after.chain);
     // Where addresses come or go, the weights of those that stay say nothing new: they are relative.
     if changes.is_empty()
-        && let (Some(old), Some(new)) = (weights(before.json), weights(after.json))
+        && let (Some(old), Some(new)) = (weights(before.chain), weights(after.chain))
         && old != new
     {
         changes.push(EdgeChange::WeightsChanged { service: service.to_owned(), weights: new });
@@ -213,13 +213,14 @@ struct Parts<'c> {
 #[derive(Clone, Copy)]
 struct Route<'c> {
     server: &'c str,
-    json: &'c Value,
+    chain: Chain<'c>,
 }
 
 /// A server without its service routes.
 #[derive(Default)]
 struct Server<'c> {
     settings: BTreeMap<&'c str, &'c Value>,
+    named: BTreeMap<&'c str, &'c Value>,
     /// The routes that no service has.
     routes: Vec<&'c Value>,
     /// All routes in their order: the service's name, or none for one of `routes`.
@@ -234,9 +235,19 @@ impl<'c> Server<'c> {
         let both = self.order.iter().copied().flatten().filter(|name| theirs.contains(name)).collect();
         self.settings.len() == other.settings.len()
             && self.settings.iter().all(|(key, value)| same_entry(Some(value), other.settings.get(key)))
+            && self.has_named_of(other)
+            && other.has_named_of(self)
             && self.routes.len() == other.routes.len()
             && self.routes.iter().zip(&other.routes).all(|(mine, theirs)| compare::same_value(mine, theirs))
             && self.order_of(&both) == other.order_of(&both)
+    }
+
+    /// True where each named route of the other is the same here. Sweeps come and go with services.
+    fn has_named_of(&self, other: &Self) -> bool {
+        other.named.iter().all(|(name, theirs)| match self.named.get(name) {
+            Some(mine) => compare::same_value(mine, theirs),
+            None => sweep::is_name(name),
+        })
     }
 
     /// The order of these services' routes and of those that no service has.
@@ -286,11 +297,15 @@ impl<'c> Parts<'c> {
             server.settings.insert("", json);
             return server;
         };
+        let named = entries.get("named_routes").and_then(Value::as_object);
         for (key, value) in entries {
             match (key.as_str(), value) {
+                ("named_routes", Value::Object(named)) => {
+                    server.named = named.iter().map(|(name, route)| (name.as_str(), route)).collect();
+                }
                 ("routes", Value::Array(routes)) => {
                     for route in routes {
-                        let service = self.take_route(name, route);
+                        let service = self.take_route(name, Chain { route, named });
                         if service.is_none() {
                             server.routes.push(route);
                         }
@@ -304,12 +319,12 @@ impl<'c> Parts<'c> {
     }
 
     /// The service that a route is of. A second route of one service is nobody's.
-    fn take_route(&mut self, server: &'c str, json: &'c Value) -> Option<&'c str> {
-        let service = service_of_route_id(json.get("@id")?.as_str()?)?;
+    fn take_route(&mut self, server: &'c str, chain: Chain<'c>) -> Option<&'c str> {
+        let service = service_of_route_id(chain.route.get("@id")?.as_str()?)?;
         match self.services.entry(service) {
             Entry::Occupied(_) => None,
             Entry::Vacant(free) => {
-                free.insert(Route { server, json });
+                free.insert(Route { server, chain });
                 Some(service)
             }
         }

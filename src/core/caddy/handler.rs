@@ -8,7 +8,7 @@ use super::json::{
     Transport, Upstream,
 };
 use super::pool::{Pool, Shares, Waiting};
-use super::slots::{passing_slots, slots};
+use super::sweep::Sweep;
 use crate::core::inventory::{Backend, Connections, Page, Policy, Service, Sticky, UpstreamProtocol, WhenAllDown};
 use crate::core::routing::{EffectiveService, Role, Serving};
 
@@ -19,9 +19,6 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 const RETRIES_MIN: usize = 2;
 /// Past this many tries a client is better served by an error than by waiting on.
 const RETRIES_MAX: usize = 8;
-
-/// Links that each try one backend, at most; what is left shares the last one.
-const SWEEPS_MAX: usize = 4;
 
 /// The handler of a service's route: a chain of links.
 ///
@@ -34,38 +31,61 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
         return page(&service.routing.page);
     }
     let everything = pool.everything(effective);
-    let is_alone = everything.len() == 1 || matches!(service.routing.policy, Policy::Single { .. });
+    let is_alone = is_alone(service, &everything);
+    let sweep = sweep(effective, checking, pool);
     let is_relayed = checking.is_relay() && checks::is_relayed(service);
     let waiting = if is_relayed { Waiting::Listed } else { Waiting::LeftOut };
-    let mut links =
-        if is_alone { Vec::new() } else { tier_links(effective, checking, &pool.tiers(effective, waiting)) };
+    let mut links = if is_alone {
+        Vec::new()
+    } else {
+        tier_links(effective, checking, is_relayed, &pool.tiers(effective, waiting))
+    };
     let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
-    let has_sweep = !is_alone && !is_last_page && !checking.is_lean();
     if links.is_empty() && !everything.is_empty() && (is_alone || !is_last_page) {
         // Nobody is believed in, and all share the traffic by weight. What has just failed takes no further turn of the same
         // request; the sweep comes back to it.
-        let passive = has_sweep.then(|| HealthChecks { active: None, passive: Some(checks::passive(service)) });
-        links.push(link(service, &Shares::declared(&everything), passive));
-    }
-    if has_sweep {
-        let swept = sweep(&everything).into_iter();
-        links.extend(swept.map(|backends| link(service, &Shares::declared(backends), None)));
+        let passive = sweep.is_some().then(|| HealthChecks { active: None, passive: Some(checks::passive(service)) });
+        let shares = Shares::declared(&everything);
+        links.push(link(service, shares.backends.len(), shares.upstreams(), passive));
     }
     if is_last_page {
         links.push(page(&service.routing.page));
     }
-    let last = links.len().saturating_sub(1);
-    for (index, link) in links.iter_mut().enumerate() {
-        if let (Handler::Proxy(proxy), true) = (link, index < last) {
-            proxy.handle_response = chain::pass_on_refusals();
-        }
+    let passing = if sweep.is_some() { links.len() } else { links.len().saturating_sub(1) };
+    chain::passing_on(links.iter_mut().take(passing));
+    if let Some(sweep) = sweep
+        && let Some(last) = links.pop()
+    {
+        links.push(chain::before(last, sweep.into_errors()));
     }
     chain::join(links).unwrap_or_else(no_backend_response)
 }
 
-fn tier_links<'e>(effective: &'e EffectiveService, checking: &Checking<'e>, tiers: &[Shares<'e>]) -> Vec<Handler<'e>> {
+/// The sweep of a service; none where it has none.
+pub(super) fn sweep(effective: &EffectiveService, checking: &Checking<'_>, pool: &Pool) -> Option<Sweep> {
     let service = &*effective.service;
-    let is_relayed = checking.is_relay() && checks::is_relayed(service);
+    let is_wanted = effective.serving != Serving::Maintenance
+        && service.routing.when_all_down != WhenAllDown::Page
+        && !checking.is_lean();
+    if !is_wanted {
+        return None;
+    }
+    let everything = pool.everything(effective);
+    if is_alone(service, &everything) { None } else { Sweep::of(service, &everything) }
+}
+
+/// True for a service that has one backend to go to.
+fn is_alone(service: &Service, everything: &[&Arc<Backend>]) -> bool {
+    everything.len() == 1 || matches!(service.routing.policy, Policy::Single { .. })
+}
+
+fn tier_links<'e>(
+    effective: &'e EffectiveService,
+    checking: &Checking<'e>,
+    is_relayed: bool,
+    tiers: &[Shares<'e>],
+) -> Vec<Handler<'e>> {
+    let service = &*effective.service;
     let is_held = |backend: &&Arc<Backend>| {
         effective.member(&backend.name).is_some_and(|member| matches!(member.role, Role::Guarded(_)))
     };
@@ -73,30 +93,29 @@ fn tier_links<'e>(effective: &'e EffectiveService, checking: &Checking<'e>, tier
         // Caddy's own check of the backend would find what the probe found, and end the hold.
         let is_asked = is_relayed || !tier.backends.iter().any(is_held);
         let active = checks::active(service, checking, &tier.backends).filter(|_| is_asked);
-        link(service, tier, Some(HealthChecks { active, passive: Some(checks::passive(service)) }))
+        let checks = HealthChecks { active, passive: Some(checks::passive(service)) };
+        link(service, tier.backends.len(), tier.upstreams(), Some(checks))
     };
     tiers.iter().map(tier_link).collect()
 }
 
-/// One backend a link, and in the last one all that are left.
-fn sweep<'s, 'e>(backends: &'s [&'e Arc<Backend>]) -> Vec<&'s [&'e Arc<Backend>]> {
-    let alone = backends.len().min(SWEEPS_MAX - usize::from(backends.len() > SWEEPS_MAX));
-    let (alone, rest) = backends.split_at(alone);
-    alone.chunks(1).chain(Some(rest).filter(|rest| !rest.is_empty())).collect()
-}
-
-/// A link; without checks it believes nothing, and every upstream is tried.
-fn link<'e>(service: &'e Service, shares: &Shares<'e>, checks: Option<HealthChecks<'e>>) -> Handler<'e> {
+/// A link over so many backends; without checks it believes nothing, and every upstream is tried.
+pub(super) fn link<'e>(
+    service: &Service,
+    backends: usize,
+    upstreams: Vec<Upstream>,
+    checks: Option<HealthChecks<'e>>,
+) -> Handler<'e> {
     Handler::Proxy(Box::new(ReverseProxy {
         handle_response: Vec::new(),
         handler: "reverse_proxy",
         health_checks: checks,
-        load_balancing: load_balancing(service, &shares.backends),
+        load_balancing: load_balancing(service, backends),
         // Without it every push closes every WebSocket through this handler at once. Caddy knows one delay for all of them:
         // a longer time to drain is one for the streams of other backends too.
         stream_close_delay: go_duration(service.timeouts.stream_close.max(service.timeouts.drain)),
         transport: transport(service),
-        upstreams: upstreams(shares),
+        upstreams,
     }))
 }
 
@@ -150,15 +169,15 @@ fn transport(service: &Service) -> Transport {
     }
 }
 
-fn load_balancing(service: &Service, backends: &[&Arc<Backend>]) -> LoadBalancing {
+fn load_balancing(service: &Service, backends: usize) -> LoadBalancing {
     let shared = SelectionPolicy::of("round_robin");
     LoadBalancing {
         // A try for each upstream, so that one living one is found among dead ones; no `try_duration`, whose pauses a
         // push would cut short with an error.
-        retries: backends.len().clamp(RETRIES_MIN, RETRIES_MAX),
+        retries: backends.clamp(RETRIES_MIN, RETRIES_MAX),
         retry_match: [RetryMatch { method: &chain::SAFE_METHODS }],
         selection_policy: match &service.routing.sticky {
-            _ if backends.len() == 1 => shared,
+            _ if backends == 1 => shared,
             None => shared,
             Some(Sticky::Cookie) => SelectionPolicy {
                 fallback: Some(Box::new(shared)),
@@ -173,13 +192,6 @@ fn load_balancing(service: &Service, backends: &[&Arc<Backend>]) -> LoadBalancin
             },
         },
     }
-}
-
-/// The addresses to dial, each as often as its share asks.
-fn upstreams(shares: &Shares<'_>) -> Vec<Upstream> {
-    let Shares { backends, weights, is_passing } = shares;
-    let slots = if *is_passing { passing_slots(weights) } else { slots(weights) };
-    slots.into_iter().map(|index| Upstream { dial: backends[index].upstream().to_string() }).collect()
 }
 
 /// A duration as Go writes it, in the largest unit that divides it.

@@ -86,6 +86,8 @@ pub(super) struct Server<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) errors: Option<ErrorRoutes<'e>>,
     pub(super) listen: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) named_routes: BTreeMap<String, Route<'static>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) protocols: Option<[&'static str; 1]>,
     pub(super) routes: Routes<'e>,
@@ -117,7 +119,7 @@ impl Serialize for Routes<'_> {
 pub(super) struct Route<'e> {
     #[serde(rename = "@id", skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,
-    pub(super) handle: [Handler<'e>; 1],
+    pub(super) handle: Vec<Handler<'e>>,
     #[serde(rename = "match", skip_serializing_if = "Vec::is_empty")]
     pub(super) matchers: Vec<Matcher<'e>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -127,7 +129,7 @@ pub(super) struct Route<'e> {
 impl<'e> Route<'e> {
     /// A route that ends the way of what matches.
     pub(super) fn of(matchers: Vec<Matcher<'e>>, handler: Handler<'e>) -> Self {
-        Self { id: None, handle: [handler], matchers, terminal: true }
+        Self { id: None, handle: vec![handler], matchers, terminal: true }
     }
 }
 
@@ -183,13 +185,31 @@ pub(super) enum Handler<'e> {
     Answer(StaticResponse),
     Error(RaisedError),
     Copy(CopyResponse),
+    Vars(Vars),
+    Invoke(Invoke),
 }
 
 #[derive(Serialize)]
 pub(super) struct Subroute<'e> {
-    pub(super) errors: ErrorRoutes<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) errors: Option<ErrorRoutes<'e>>,
     pub(super) handler: &'static str,
     pub(super) routes: Vec<Route<'e>>,
+}
+
+/// Sets variables of a request.
+#[derive(Serialize)]
+pub(super) struct Vars {
+    pub(super) handler: &'static str,
+    #[serde(flatten)]
+    pub(super) vars: BTreeMap<String, String>,
+}
+
+/// Sends a request through a named route.
+#[derive(Serialize)]
+pub(super) struct Invoke {
+    pub(super) handler: &'static str,
+    pub(super) name: String,
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::json::Upstream;
+use super::slots::{passing_slots, slots};
 use crate::core::inventory::{Backend, Policy};
 use crate::core::model::BackendName;
 use crate::core::routing::{EffectiveService, Exclusion, Member, Ramp, Role, quarters};
@@ -118,6 +120,25 @@ impl<'e> Shares<'e> {
         Self { backends: backends.to_vec(), weights, is_passing: false }
     }
 
+    /// The addresses to dial, each as often as its share asks.
+    pub(super) fn upstreams(&self) -> Vec<Upstream> {
+        let dial = |index: usize| Upstream { dial: self.backends[index].upstream().to_string() };
+        self.slots().into_iter().map(dial).collect()
+    }
+
+    /// How often each backend is among those.
+    pub(super) fn places(&self) -> Vec<(&'e Arc<Backend>, u64)> {
+        let mut places: Vec<_> = self.backends.iter().map(|backend| (*backend, 0)).collect();
+        for index in self.slots() {
+            places[index].1 += 1;
+        }
+        places
+    }
+
+    fn slots(&self) -> Vec<usize> {
+        if self.is_passing { passing_slots(&self.weights) } else { slots(&self.weights) }
+    }
+
     /// Of a tier, or of the two between which traffic moves.
     fn of(effective: &EffectiveService, members: Vec<&'e Member>) -> Self {
         let from = effective.ramp.map(|ramp| ramp.from);
@@ -132,7 +153,7 @@ impl<'e> Shares<'e> {
             let own = u64::from(member.backend.weight) * u64::from(quarters(member.rise));
             match effective.ramp.filter(|_| is_ramp) {
                 // Each side in all has its part, whatever its weights come to.
-                Some(ramp) if member.tier == ramp.from => own * arriving * (4 - u64::from(ramp.rise.quarters)),
+                Some(ramp) if member.tier == ramp.from => own * arriving * u64::from(ramp.rise.rest()),
                 Some(ramp) => own * leaving * u64::from(ramp.rise.quarters),
                 None => own,
             }

@@ -8,6 +8,7 @@ use super::matcher::Overlaps;
 use super::pool::Pool;
 use super::relay;
 use super::render::{all_domains, route_id};
+use super::sweep::Sweep;
 use crate::core::inventory::{Edge, Tls};
 use crate::core::model::{HTTP_PORT, HTTPS_PORT, Listener, Scheme};
 use crate::core::routing::{Effective, EffectiveService};
@@ -30,15 +31,16 @@ pub(super) fn servers<'e>(parts: Parts<'e>, edge: &Edge) -> BTreeMap<&'static st
     let mut servers = BTreeMap::new();
     if !secure.is_empty() {
         let tls_connection_policies = Some([Empty {}]);
+        let named_routes = sweeps(parts);
         let server = server(&secure, service_routes(parts));
-        servers.insert("bascule-https", Server { tls_connection_policies, ..server });
+        servers.insert("bascule-https", Server { named_routes, tls_connection_policies, ..server });
     }
     if !plain.is_empty() {
-        let routes = match secure.first() {
-            Some(target) => redirect_routes(parts.effective, target),
-            None => service_routes(parts),
+        let server = match secure.first() {
+            Some(target) => server(&plain, redirect_routes(parts.effective, target)),
+            None => Server { named_routes: sweeps(parts), ..server(&plain, service_routes(parts)) },
         };
-        servers.insert("bascule-http", server(&plain, routes));
+        servers.insert("bascule-http", server);
     }
     if let Checking::Relay { relay, .. } = parts.checking {
         servers.insert("bascule-relay", relay::server(relay));
@@ -67,6 +69,7 @@ fn server<'e>(listeners: &[&Listener], routes: Routes<'e>) -> Server<'e> {
         automatic_https: AutomaticHttps { disable: true },
         errors: None,
         listen: listeners.iter().map(|listener| listener.caddy_address()).collect(),
+        named_routes: BTreeMap::new(),
         protocols: None,
         routes,
         tls_connection_policies: None,
@@ -77,11 +80,18 @@ fn service_routes<'e>(parts: Parts<'e>) -> Routes<'e> {
     let Parts { effective, overlaps, checking, pool } = parts;
     let route = move |service: &'e Arc<EffectiveService>| Route {
         id: Some(route_id(&service.service.name)),
-        handle: [handler::handler(service, &checking, pool)],
+        handle: vec![handler::handler(service, &checking, pool)],
         matchers: overlaps.matchers(&service.service).into_iter().map(Matcher::Host).collect(),
         terminal: true,
     };
     Routes(Box::new(move || Box::new(effective.services.values().map(route).chain([unknown_host_route()]))))
+}
+
+/// The sweeps of all services, each once.
+fn sweeps(parts: Parts<'_>) -> BTreeMap<String, Route<'static>> {
+    let Parts { effective, overlaps: _, checking, pool } = parts;
+    let sweeps = effective.services.values().filter_map(|service| handler::sweep(service, &checking, pool));
+    sweeps.map(Sweep::into_route).collect()
 }
 
 /// 308 keeps method and body (RFC 9110, section 15.4.9).
@@ -99,7 +109,7 @@ fn redirect_routes<'e>(effective: &'e Effective, target: &Listener) -> Routes<'e
         let response = StaticResponse { body: None, handler: "static_response", headers, status_code: 308 };
         (!host.is_empty()).then(|| Route {
             id: None,
-            handle: [Handler::Answer(response)],
+            handle: vec![Handler::Answer(response)],
             matchers: vec![Matcher::Host(HostMatcher { host, not: Vec::new(), path: Vec::new() })],
             terminal: true,
         })
@@ -111,5 +121,5 @@ fn redirect_routes<'e>(effective: &'e Effective, target: &Listener) -> Routes<'e
 /// came while a service was being added. Never 200, which is Caddy's answer where no route matches.
 fn unknown_host_route() -> Route<'static> {
     let response = handler::text_response(503, "No service answers here.\n");
-    Route { id: None, handle: [Handler::Answer(response)], matchers: Vec::new(), terminal: false }
+    Route { id: None, handle: vec![Handler::Answer(response)], matchers: Vec::new(), terminal: false }
 }

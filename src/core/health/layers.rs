@@ -11,10 +11,10 @@ mod wireguard;
 
 pub use self::event::{Event, Subject, SubjectError};
 use self::gateway::Gateway;
+use self::news::SiteNews;
 pub use self::news::{Change, News};
-use self::news::{SiteNews, window};
 pub use self::site::{SiteCause, SiteCount, SiteState};
-pub use self::state::{LayerState, Layers};
+pub use self::state::{EVENTS_SHOWN, LayerState, Layers};
 use self::tunnel::TunnelJudge;
 pub use self::tunnel::{TUNNEL_STALE, TunnelHealth, TunnelSample, TunnelSeen};
 pub use self::wireguard::PeerReading;

@@ -18,14 +18,16 @@ const PAGES_URL: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/c
 
 /// The page that explains a code, in Markdown: what it means, an example, what is said of it, the cure.
 pub fn page(code: &str) -> Option<&'static str> {
-    let index = CODES.binary_search_by_key(&code, |(known, _)| known).ok()?;
-    PAGES.get(index).copied()
+    PAGES.get(place(code)?).copied()
 }
 
 /// A code's meaning in one line.
 pub(super) fn meaning(code: &str) -> Option<&'static str> {
-    let index = CODES.binary_search_by_key(&code, |(known, _)| known).ok()?;
-    CODES.get(index).map(|(_, meaning)| *meaning)
+    CODES.get(place(code)?).map(|(_, meaning)| *meaning)
+}
+
+fn place(code: &str) -> Option<usize> {
+    CODES.binary_search_by_key(&code, |(known, _)| known).ok()
 }
 
 /// Where a code's page is published.

@@ -78,6 +78,8 @@ pub struct Service {
     pub connections: Connections,
     /// How long edges wait.
     pub timeouts: Timeouts,
+    /// True where no single loss may take it down.
+    pub critical: bool,
     /// Free labels.
     pub tags: BTreeSet<Tag>,
 }

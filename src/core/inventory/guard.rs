@@ -1,6 +1,6 @@
 //! The guard on revisions: one that takes out much at once is held until somebody says that it is meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Backend, BackendState, Desired, Service};
@@ -104,12 +104,15 @@ impl Loss {
         let lost = served.edges.keys().filter(|edge| !next.edges.contains_key(*edge)).count();
         let edges = Share { lost, of: served.edges.len(), left: next.edges.len() };
 
-        let is_emptied = |site: &&SiteName| {
-            let here = || active(served).filter(|backend| backend.site == **site);
-            let is_left = active(next).any(|backend| backend.site == **site);
-            here().count() >= SITE_MIN && !is_left && here().all(|backend| !places.contains(&place(backend)))
-        };
-        let sites = served.sites.keys().filter(is_emptied).cloned().collect();
+        let mut emptied: BTreeMap<&SiteName, usize> = BTreeMap::new();
+        for backend in active(served) {
+            *emptied.entry(&backend.site).or_default() += 1;
+        }
+        emptied.retain(|_, backends| *backends >= SITE_MIN);
+        for backend in active(next).chain(active(served).filter(|backend| places.contains(&place(backend)))) {
+            emptied.remove(&backend.site);
+        }
+        let sites = emptied.into_keys().cloned().collect();
         Self { services, backends, edges, sites }
     }
 

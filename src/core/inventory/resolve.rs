@@ -78,6 +78,7 @@ fn service_of(doc: ServiceDoc) -> Service {
         upstream,
         timeouts,
         maintenance,
+        critical,
         tags,
     } = doc;
     let host = domains.iter().find(|domain| !domain.is_wildcard()).cloned();
@@ -101,7 +102,20 @@ fn service_of(doc: ServiceDoc) -> Service {
     };
     let routing = routing_of(routing.unwrap_or_default());
     let tags = tags.into_iter().collect();
-    Service { name, description, domains, paths, probe, routing, maintenance, upstream, connections, timeouts, tags }
+    Service {
+        name,
+        description,
+        domains,
+        paths,
+        probe,
+        routing,
+        maintenance,
+        upstream,
+        connections,
+        timeouts,
+        critical,
+        tags,
+    }
 }
 
 fn routing_of(doc: RoutingDoc) -> Routing {

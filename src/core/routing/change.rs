@@ -41,33 +41,38 @@ pub enum Detail {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let service = &self.service;
-        match &self.detail {
-            Detail::ServiceAdded(upstreams) => write!(f, "service {service}: added with {upstreams} in rotation"),
-            Detail::ServiceRemoved => write!(f, "service {service}: removed"),
-            Detail::SettingsChanged => write!(f, "service {service}: settings changed"),
-            Detail::UpstreamAdded(name, at) => write!(f, "service {service}: {name} ({at}) enters rotation"),
-            Detail::UpstreamRemoved(name, at, why) => {
-                write!(f, "service {service}: {name} ({at}) leaves rotation: {why}")
+        write!(f, "service {}: {}", self.service, self.detail)
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ServiceAdded(upstreams) => write!(f, "added with {upstreams} in rotation"),
+            Self::ServiceRemoved => f.write_str("removed"),
+            Self::SettingsChanged => f.write_str("settings changed"),
+            Self::UpstreamAdded(name, at) => write!(f, "{name} ({at}) enters rotation"),
+            Self::UpstreamRemoved(name, at, why) => {
+                write!(f, "{name} ({at}) leaves rotation: {why}")
             }
-            Detail::UpstreamMoved(name, from, to) => write!(f, "service {service}: {name} moves from {from} to {to}"),
-            Detail::WeightChanged(name, from, to) => {
-                write!(f, "service {service}: weight of {name} from {from} to {to}")
+            Self::UpstreamMoved(name, from, to) => write!(f, "{name} moves from {from} to {to}"),
+            Self::WeightChanged(name, from, to) => {
+                write!(f, "weight of {name} from {from} to {to}")
             }
-            Detail::Rising(name, percent) => write!(f, "service {service}: {name} has {percent} % of its share"),
-            Detail::Returning(percent) => {
-                write!(f, "service {service}: {percent} % of its traffic goes to the tier that it prefers")
+            Self::Rising(name, percent) => write!(f, "{name} has {percent} % of its share"),
+            Self::Returning(percent) => {
+                write!(f, "{percent} % of its traffic goes to the tier that it prefers")
             }
-            Detail::Kept(name, _, Role::LastResort) => {
-                write!(f, "service {service}: {name} is down and stays in rotation, as all are")
+            Self::Kept(name, _, Role::LastResort) => {
+                write!(f, "{name} is down and stays in rotation, as all are")
             }
-            Detail::Kept(name, _, Role::Guarded(guard)) => {
-                write!(f, "service {service}: {name} is down and stays in rotation, held by {guard}")
+            Self::Kept(name, _, Role::Guarded(guard)) => {
+                write!(f, "{name} is down and stays in rotation, held by {guard}")
             }
-            Detail::Kept(name, Role::Guarded(guard), _) => {
-                write!(f, "service {service}: {name} is no longer held by {guard}")
+            Self::Kept(name, Role::Guarded(guard), _) => {
+                write!(f, "{name} is no longer held by {guard}")
             }
-            Detail::Kept(name, _, _) => write!(f, "service {service}: {name} is no longer a last resort"),
+            Self::Kept(name, _, _) => write!(f, "{name} is no longer a last resort"),
         }
     }
 }

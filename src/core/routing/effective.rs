@@ -94,7 +94,8 @@ impl Effective {
 }
 
 impl EffectiveService {
-    /// Merges one service, with its backends and those that the inventory's guard holds. The moment is that at which time alone would change the outcome.
+    /// Merges one service, with its backends and those that the inventory's guard holds. The moment is that at which time
+    /// alone would change the outcome.
     pub(super) fn merge(
         inputs: &Inputs<'_>,
         held: &BTreeSet<BackendName>,

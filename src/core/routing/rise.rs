@@ -29,6 +29,11 @@ impl Rise {
         Some((Self { since, quarters }, next_at))
     }
 
+    /// Quarters that are still to come.
+    pub(in crate::core) const fn rest(self) -> u8 {
+        STEPS - self.quarters
+    }
+
     /// The share in percent.
     pub const fn percent(self) -> u8 {
         self.quarters * (100 / STEPS)

@@ -145,11 +145,15 @@ fn faults(inputs: &Inputs<'_>, sites: Option<&Sites<'_>>) -> Vec<FaultDto> {
     }
     faults.extend(sites.map_or_else(Vec::new, Sites::faults));
     for hold in inputs.plan.map_or(&[][..], |plan| &plan.holds) {
-        let services = inputs.plan.into_iter().flat_map(|plan| &plan.effective.services);
-        let meant = services.filter(|(name, _)| hold.service().is_none_or(|service| service == *name));
-        let is_meant = |member: &&Member| hold.service().is_some() || matches!(member.role, Role::Guarded(_));
-        let downs = meant.flat_map(|(_, service)| &service.members).filter(is_meant);
-        let since = downs.filter_map(|member| inputs.observed.backends.get(&member.backend.name)?.since).max();
+        let services = inputs.plan.map(|plan| &plan.effective.services);
+        let since_of = |member: &Member| inputs.observed.backends.get(&member.backend.name)?.since;
+        let since = if let Some(service) = hold.service() {
+            let members = services.and_then(|services| services.get(service)).map(|service| &service.members);
+            members.into_iter().flatten().filter_map(since_of).max()
+        } else {
+            let members = services.into_iter().flat_map(|all| all.values()).flat_map(|service| &service.members);
+            members.filter(|member| matches!(member.role, Role::Guarded(_))).filter_map(since_of).max()
+        };
         faults.push(fault(hold.scope(), hold.reason(), since.unwrap_or(now), &[]));
     }
     faults

@@ -37,7 +37,7 @@ fn parse(handshakes: &str, transfers: &str) -> Result<Peers, String> {
     for line in handshakes.lines() {
         let (key, seconds) = line.split_once('\t').ok_or(line)?;
         let (key, seconds) = (key.parse().map_err(|_| line)?, seconds.parse().map_err(|_| line)?);
-        peers.insert(key, PeerReading { last_handshake: handshake(seconds), received: 0, sent: 0 });
+        peers.insert(key, PeerReading { last_handshake: handshake(seconds), ..PeerReading::default() });
     }
     for line in transfers.lines() {
         let mut fields = line.split('\t');
@@ -46,7 +46,7 @@ fn parse(handshakes: &str, transfers: &str) -> Result<Peers, String> {
         };
         let key = key.parse().map_err(|_| line)?;
         // A peer that was added between the two looks has no handshake yet.
-        let peer = peers.entry(key).or_insert(PeerReading { last_handshake: None, received: 0, sent: 0 });
+        let peer = peers.entry(key).or_default();
         peer.received = received.parse().map_err(|_| line)?;
         peer.sent = sent.parse().map_err(|_| line)?;
     }

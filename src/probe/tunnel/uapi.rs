@@ -57,9 +57,8 @@ impl Answer {
             "errno" => self.errno = Some(value.to_owned()),
             "public_key" => {
                 let peer = PeerKey::from_hex(value).ok_or_else(|| "public_key=…".to_owned())?;
-                let nothing = PeerReading { last_handshake: None, received: 0, sent: 0 };
                 self.current = Some(peer);
-                self.peers.insert(peer, nothing);
+                self.peers.insert(peer, PeerReading::default());
             }
             "last_handshake_time_sec" => {
                 let seconds = number()?;

@@ -12,8 +12,12 @@ fn places(history: &History, plan: &Plan) -> [usize; 4] {
         let own = value.get("upstreams").and_then(Value::as_array);
         let children: Vec<&Value> = match value {
             Value::Array(items) => items.iter().collect(),
-            // The first link is what a `subroute` has; what follows it is under `errors`.
-            Value::Object(entries) => entries.iter().filter(|(key, _)| *key != "errors").map(|(_, it)| it).collect(),
+            // The first link is what a `subroute` has; what follows it is under `errors`, and what that shares with other
+            // services under `named_routes`.
+            Value::Object(entries) => {
+                let follows = |key: &str| matches!(key, "errors" | "named_routes");
+                entries.iter().filter(|(key, _)| !follows(key)).map(|(_, it)| it).collect()
+            }
             _ => Vec::new(),
         };
         own.or_else(|| children.into_iter().find_map(first))

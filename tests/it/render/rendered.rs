@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use bascule::core::caddy::{Rendered, compare};
+use bascule::core::caddy::{Rendered, compare, diff};
 use bascule::core::health::Verdict;
 use bascule::core::inventory::BackendState;
 use bascule::core::model::FileSet;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::real_caddy::RealCaddy;
 use crate::support::inventory::{PLAIN_EDGE, Texts, desired, desired_of, merge, observed, render, set_state};
@@ -204,6 +204,45 @@ fn rendered_configurations_are_as_reviewed() {
         insta::assert_json_snapshot!(case.name, rendered(case).config());
     }
     insta::assert_json_snapshot!("nothing_in_service", nothing_in_service().config());
+}
+
+/// Services `a` and `b` of two backends each, the second with more settings; or the first alone.
+fn services(second: Option<&str>) -> Value {
+    let mut services = vec!["{name: a, domains: [a.example.org]}".to_owned()];
+    let mut backends = "{service: a, name: a-dijon, site: dijon, addr: 127.1.0.1, port: 80}\n---\n\
+                        {service: a, name: a-thory, site: thory, addr: 127.2.0.1, port: 80}"
+        .to_owned();
+    if let Some(settings) = second {
+        services.push(format!("{{name: b, domains: [b.example.org], {settings}}}"));
+        backends += "\n---\n{service: b, name: b-dijon, site: dijon, addr: 127.1.0.2, port: 80}\n---\n\
+                     {service: b, name: b-thory, site: thory, addr: 127.2.0.2, port: 80}";
+    }
+    let texts = Texts { edges: PLAIN_EDGE, services: &services.join("\n---\n"), backends: &backends };
+    render_files(&crate::support::inventory::files(texts), &[]).config()
+}
+
+#[test]
+fn services_that_wait_alike_share_a_sweep() {
+    let sweeps = |config: &Value| {
+        let named = config["apps"]["http"]["servers"]["bascule-http"]["named_routes"].as_object();
+        named.expect("named routes").keys().cloned().collect::<Vec<_>>()
+    };
+    let (alone, alike) = (services(None), services(Some("tags: [bourgogne]")));
+    assert_eq!(sweeps(&alone).len(), 1);
+    assert_eq!(sweeps(&alike), sweeps(&alone));
+    let other = services(Some("timeouts: {dial: 1s}"));
+    assert_eq!(sweeps(&other).len(), 2);
+    // A plan tells of services, and not of what they share.
+    let told = |before, after| diff(before, after).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(told(&alone, &other), ["+ service b -> 127.1.0.2:80, 127.2.0.2:80"]);
+    assert_eq!(told(&other, &alike), ["~ service b: settings"]);
+    let mut tampered = alone.clone();
+    let server = &mut tampered["apps"]["http"]["servers"]["bascule-http"];
+    server["named_routes"][&sweeps(&alone)[0]]["handle"] = json!([]);
+    assert_eq!(told(&tampered, &alone), ["~ server bascule-http"]);
+    let mut foreign = alone.clone();
+    foreign["apps"]["http"]["servers"]["bascule-http"]["named_routes"]["mine"] = json!({});
+    assert_eq!(told(&foreign, &alone), ["~ server bascule-http"]);
 }
 
 /// A real Caddy provisions every one of them, and gives back the same configuration.

@@ -13,6 +13,11 @@ const UNITS: &[(&str, &[&str])] = &[
     ("core::routing", &["core::model", "core::inventory", "core::health"]),
     ("core::caddy", &["core::model", "core::inventory", "core::routing"]),
     ("core::status", &["core::model", "core::inventory", "core::health", "core::routing"]),
+    ("core::simulate", &["core::model", "core::inventory", "core::health", "core::routing", "core::caddy"]),
+    (
+        "core::review",
+        &["core::model", "core::inventory", "core::health", "core::routing", "core::caddy", "core::simulate"],
+    ),
     ("git", &["core"]),
     ("probe", &["core"]),
     ("edge", &["core"]),

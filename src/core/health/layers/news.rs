@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use super::{Event, SiteCount, Subject};
 use crate::core::health::Verdict;
-use crate::core::inventory::{BackendState, Desired};
 use crate::core::model::{BackendName, SiteName, Timestamp};
 
 /// Longest that a change of one backend is held back to see whether its whole site changes.
@@ -37,14 +36,6 @@ pub struct Change {
     pub reason: String,
 }
 
-/// How long changes at a site are held back: backends that fail at one moment are found out within an interval and a timeout
-/// of each other.
-pub(super) fn window(desired: &Desired, site: &SiteName) -> Duration {
-    let here = desired.backends.values().filter(|it| it.site == *site && it.state != BackendState::Disabled);
-    let longest = here.map(|backend| backend.probe.interval + backend.probe.timeout).max();
-    (longest.unwrap_or_default() + SNAPSHOTS).min(WINDOW_MAX)
-}
-
 /// Makes one event of what happens to a site as a whole, and leaves the rest as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SiteNews {
@@ -63,15 +54,22 @@ pub(super) struct Standing<'a> {
     pub(super) count: &'a SiteCount,
     /// Why it is down, in words.
     pub(super) cause: &'a str,
-    /// How long changes are held back.
-    pub(super) window: Duration,
+}
+
+impl Standing<'_> {
+    /// How long changes are held back: backends that fail at one moment are found out within an interval and a timeout of
+    /// each other.
+    fn window(&self) -> Duration {
+        (self.count.slowest + SNAPSHOTS).min(WINDOW_MAX)
+    }
 }
 
 impl SiteNews {
     /// Takes the changes since the last moment, and says what is to be told now. A site that goes down is told at once;
     /// one that comes back when all of it has, or at the end of the window.
     pub(super) fn follow(&mut self, now: Timestamp, standing: &Standing<'_>, changes: Vec<Change>) -> Vec<News> {
-        let Standing { site, told, count, cause, window } = *standing;
+        let Standing { site, told, count, cause } = *standing;
+        let window = standing.window();
         let mut news = Vec::new();
         for change in changes {
             // What changes again while it is held back is told in its own right: nothing is lost.
@@ -114,7 +112,8 @@ mod tests {
 
     use super::*;
 
-    const WINDOW: Duration = Duration::from_secs(7);
+    /// Changes are held back for seven seconds.
+    const SLOWEST: Duration = Duration::from_secs(5);
 
     /// A site of three backends, told what it is, with what it tells.
     struct Site {
@@ -141,8 +140,16 @@ mod tests {
             let number_of =
                 |wanted| u32::try_from(self.verdicts.iter().filter(|it| **it == wanted).count()).expect("3");
             let (up, down) = (number_of(Up), number_of(Down));
-            let count = SiteCount { backends: 3, probed: 3, up, down, since: Some(at), ..SiteCount::default() };
-            let standing = Standing { site: &site, told: self.told, count: &count, cause: "silent", window: WINDOW };
+            let count = SiteCount {
+                backends: 3,
+                probed: 3,
+                up,
+                down,
+                since: Some(at),
+                slowest: SLOWEST,
+                ..SiteCount::default()
+            };
+            let standing = Standing { site: &site, told: self.told, count: &count, cause: "silent" };
             let news = self.news.follow(at, &standing, changes);
             let told = |news: News| match news {
                 News::Event(event) => {

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use super::TunnelHealth;
 use crate::core::health::{Freshness, Observed, Outcome, Verdict};
@@ -35,6 +36,8 @@ pub struct SiteCount {
     pub down: u32,
     /// Those whose newest observation is too old.
     pub stale: u32,
+    /// The longest time in which one of those that are probed is found out: an interval and a timeout.
+    pub slowest: Duration,
     /// When a verdict of one of them changed last; none where none is known.
     pub since: Option<Timestamp>,
     /// When one of them was last asked.
@@ -58,6 +61,7 @@ impl SiteCount {
                 continue;
             }
             count.probed += 1;
+            count.slowest = count.slowest.max(backend.probe.interval + backend.probe.timeout);
             let Some(health) = observed.backends.get(&backend.name) else { continue };
             count.up += u32::from(health.verdict == Verdict::Up);
             count.down += u32::from(health.verdict == Verdict::Down);

@@ -3,13 +3,13 @@ use std::sync::Arc;
 
 use super::news::Standing;
 use super::tunnel::Others;
-use super::{Change, Event, News, SiteCount, SiteNews, Subject, TunnelHealth, TunnelJudge, TunnelSample, window};
+use super::{Change, Event, News, SiteCount, SiteNews, Subject, TunnelHealth, TunnelJudge, TunnelSample};
 use crate::core::health::{BackendHealth, Observed, Outcome, Verdict};
 use crate::core::inventory::{Backend, BackendState, Desired};
 use crate::core::model::{BackendName, SiteName, Timestamp};
 
 /// Events that are shown: what happened lately, on one screen. The state file has more.
-const SHOWN: usize = 20;
+pub const EVENTS_SHOWN: usize = 20;
 
 /// What is known of the layers, as it is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl LayerState {
     /// Goes on from the newest events of before, newest first, and with the last one of each layer.
     pub fn new(events: Vec<Event>, last: Vec<Event>) -> Self {
         let told = last.into_iter().map(|event| (event.subject, event.to)).collect();
-        let events = events.into_iter().take(SHOWN).collect();
+        let events = events.into_iter().take(EVENTS_SHOWN).collect();
         Self { told, events, ..Self::default() }
     }
 
@@ -76,7 +76,7 @@ impl LayerState {
             let tunnel = self.tunnels.get(site).map(TunnelJudge::health);
             let cause = count.cause(tunnel).map(|cause| cause.to_string()).unwrap_or_default();
             let told = self.told.get(&Subject::Site(site.clone())).copied();
-            let standing = Standing { site, told, count, cause: &cause, window: window(desired, site) };
+            let standing = Standing { site, told, count, cause: &cause };
             let keeper = self.sites.entry(site.clone()).or_default();
             news.extend(keeper.follow(now, &standing, changes.remove(site).unwrap_or_default()));
         }
@@ -86,7 +86,7 @@ impl LayerState {
                 self.events.push_front(event.clone());
             }
         }
-        self.events.truncate(SHOWN);
+        self.events.truncate(EVENTS_SHOWN);
         news
     }
 

@@ -18,7 +18,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(15 + 5 + 5);
 const SILENCE_SENT: u64 = 2 * 148;
 
 /// What a WireGuard interface says of a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PeerReading {
     /// When a session was last agreed on; none before the first.
     pub last_handshake: Option<Timestamp>,

@@ -37,9 +37,12 @@ fn tunnel() -> impl Strategy<Value = TunnelDoc> {
 
 pub(super) fn service() -> impl Strategy<Value = ServiceDoc> {
     let head = (name(), of(description()), some(hostname()), prop::collection::vec(path_prefix(), 0..3));
-    let body = (of(health()), of(routing()), of(upstream()), of(timeouts()), any::<bool>(), tags());
+    let body = (of(health()), of(routing()), of(upstream()), of(timeouts()), any::<[bool; 2]>(), tags());
     (head, body).prop_map(
-        |((name, description, domains, paths), (health, routing, upstream, timeouts, maintenance, tags))| ServiceDoc {
+        |(
+            (name, description, domains, paths),
+            (health, routing, upstream, timeouts, [maintenance, critical], tags),
+        )| ServiceDoc {
             name,
             description,
             domains,
@@ -49,6 +52,7 @@ pub(super) fn service() -> impl Strategy<Value = ServiceDoc> {
             upstream,
             timeouts,
             maintenance,
+            critical,
             tags,
         },
     )

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::written;
 use crate::core::model::{Hostname, Port, RequestPath, TimeSpan, text_type};
 
 /// How the backends of a service are probed.
@@ -278,9 +279,5 @@ fn statuses_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 /// YAML reads `204` as a number and `200-299` as text; both are statuses.
 fn statuses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<StatusRange>, D::Error> {
     let values = Vec::<serde_json::Value>::deserialize(deserializer)?;
-    let parse = |value: serde_json::Value| {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        text.parse().map_err(serde::de::Error::custom)
-    };
-    values.into_iter().map(parse).collect()
+    values.iter().map(|value| written(value).parse().map_err(serde::de::Error::custom)).collect()
 }

@@ -1,6 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::written;
 use crate::core::model::{SiteName, Tag, TimeSpan, text_type};
 
 /// Which backends get the traffic of a service.
@@ -160,8 +161,7 @@ fn minimum_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 /// YAML reads `2` as a number and `50%` as text; both are minima.
 fn minimum<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Minimum, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    text.parse().map_err(serde::de::Error::custom)
+    written(&value).parse().map_err(serde::de::Error::custom)
 }
 
 /// What keeps a client at one backend: `cookie` (one that the edge sets), `client_address`, or `header:NAME`.

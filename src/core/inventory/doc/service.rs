@@ -39,6 +39,9 @@ pub struct ServiceDoc {
     /// True: clients get the page of `routing.page` while somebody works on the service. Its backends are still probed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub maintenance: bool,
+    /// True: `bascule simulate --require` fails where the loss of a site or a backend would take the service down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
     /// Free labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,

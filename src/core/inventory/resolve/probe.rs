@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::super::desired::{
     BodyExpectation, BodyPattern, GrpcProbe, HttpProbe, Probe, ProbeKind, ProbeMethod, Tries, Try, UpstreamProtocol,
     UpstreamTls,
@@ -9,6 +11,19 @@ use crate::core::model::{Hostname, RequestPath, TimeSpan};
 /// (a third of 90 days is left when it begins to), and a person still has two.
 const CERTIFICATE_DAYS: u32 = 14;
 
+/// The times of a probe, where they are not written too.
+impl HealthDoc {
+    /// Time between two probes of one backend.
+    pub(in crate::core::inventory) fn interval(&self) -> Duration {
+        self.interval.map_or(Probe::INTERVAL, TimeSpan::get)
+    }
+
+    /// Time that a whole probe may take.
+    pub(in crate::core::inventory) fn timeout(&self) -> Duration {
+        self.timeout.map_or(Probe::TIMEOUT_MAX.min(self.interval()), TimeSpan::get)
+    }
+}
+
 /// The probe of a service; without `health`, a TCP connection.
 pub(super) fn probe_of(
     health: Option<HealthDoc>,
@@ -16,6 +31,7 @@ pub(super) fn probe_of(
     upstream: &UpstreamProtocol,
 ) -> Probe {
     let Some(health) = health else { return Probe::new(ProbeKind::Tcp) };
+    let (interval, timeout) = (health.interval(), health.timeout());
     let HealthDoc {
         kind,
         service,
@@ -23,9 +39,9 @@ pub(super) fn probe_of(
         method,
         host,
         headers,
-        interval,
+        interval: _,
         fast_interval,
-        timeout,
+        timeout: _,
         latency,
         grace,
         rise,
@@ -59,12 +75,11 @@ pub(super) fn probe_of(
         Tries::One(kind_of(one, first_domain, tls_of_upstream))
     };
     let Probe { rise: default_rise, fall: default_fall, .. } = Probe::new(ProbeKind::Tcp);
-    let interval = interval.map_or(Probe::INTERVAL, TimeSpan::get);
     Probe {
         tries,
         interval,
         fast_interval: fast_interval.map_or(Probe::FAST_INTERVAL_MAX.min(interval), TimeSpan::get),
-        timeout: timeout.map_or(Probe::TIMEOUT_MAX.min(interval), TimeSpan::get),
+        timeout,
         latency: latency.map(TimeSpan::get),
         grace: grace.map(TimeSpan::get).unwrap_or_default(),
         certificate_days: Some(days).filter(|days| *days > 0),

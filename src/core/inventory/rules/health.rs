@@ -2,11 +2,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{View, question};
-use crate::core::inventory::desired::Probe;
 use crate::core::inventory::doc::{BackendDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StateDoc, UpstreamProtocolDoc};
 use crate::core::inventory::finding::{Declared, Finding};
 use crate::core::inventory::probe_target::{ProbeTarget, TargetFault};
-use crate::core::model::{RequestPath, TimeSpan};
+use crate::core::model::RequestPath;
 
 /// `fast-interval`, `health-url`, `health-with-grpc`, `health-with-tcp`, `latency-over-timeout`, `mixed-health-path`,
 /// `several-probes`, `timeout-over-interval`, and
@@ -32,7 +31,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 
 fn timeout_over_interval(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
     let timeout = health.timeout?.get();
-    let interval = health.interval.map_or(Probe::INTERVAL, TimeSpan::get);
+    let interval = health.interval();
     if timeout <= interval {
         return None;
     }
@@ -48,7 +47,7 @@ fn timeout_over_interval(service: &Declared<ServiceDoc>, health: &HealthDoc) -> 
 
 fn fast_over_usual(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
     let fast = health.fast_interval?.get();
-    let interval = health.interval.map_or(Probe::INTERVAL, TimeSpan::get);
+    let interval = health.interval();
     if fast <= interval {
         return None;
     }
@@ -60,8 +59,7 @@ fn fast_over_usual(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option
 
 fn latency_over_timeout(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Option<Finding> {
     let latency = health.latency?.get();
-    let interval = health.interval.map_or(Probe::INTERVAL, TimeSpan::get);
-    let timeout = health.timeout.map_or(Probe::TIMEOUT_MAX.min(interval), TimeSpan::get);
+    let timeout = health.timeout();
     if latency < timeout {
         return None;
     }

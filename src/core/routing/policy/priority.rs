@@ -13,7 +13,10 @@ pub(super) fn answer(question: &Question<'_>, tiers: &[Tier], min_healthy: u32) 
         Some(Choice::Backend(_)) | None => None,
     };
     let active = choose(question, &states, before, &mut answer);
-    answer.ramp = ramp(question, &states, (before, active), &mut answer.next_at);
+    if let Some((ramp, next_at)) = ramp(question, &states, before, active) {
+        answer.ramp = Some(ramp);
+        answer.again_at(next_at);
+    }
     let leaving = answer.ramp.map(|ramp| ramp.from);
     for candidate in question.candidates {
         let role = match (candidate.is_down, candidate.tier.cmp(&active)) {
@@ -30,13 +33,8 @@ pub(super) fn answer(question: &Question<'_>, tiers: &[Tier], min_healthy: u32) 
     answer
 }
 
-/// How far traffic has come back from a tier that serves well to one that is preferred.
-fn ramp(
-    question: &Question<'_>,
-    states: &[State],
-    (before, active): (Option<usize>, usize),
-    next_at: &mut Option<Timestamp>,
-) -> Option<Ramp> {
+/// How far traffic has come back from a tier that serves well to one that is preferred, and when it takes the next step.
+fn ramp(question: &Question<'_>, states: &[State], before: Option<usize>, active: usize) -> Option<(Ramp, Timestamp)> {
     let length = question.service.routing.ramp?;
     let (from, since) = match before? {
         before if before > active && states[before].can_serve => (before, question.now),
@@ -47,9 +45,8 @@ fn ramp(
     if from <= active || states.get(from).is_none_or(|state| state.usable == 0) {
         return None;
     }
-    let (rise, at) = Rise::at(question.now, since, length)?;
-    *next_at = Some(next_at.map_or(at, |earlier| earlier.min(at)));
-    Some(Ramp { from, rise })
+    let (rise, next_at) = Rise::at(question.now, since, length)?;
+    Some((Ramp { from, rise }, next_at))
 }
 
 /// How a tier stands.

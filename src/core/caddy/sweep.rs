@@ -1,0 +1,87 @@
+//! The sweep: the last links of a chain, in which every backend is asked once, whatever is believed of it.
+//!
+//! It is needed seldom and would be most of a configuration. So it stands once in a server, as a named route, for all
+//! services that it is alike for, and each of them says in variables whom to dial. With 100 services a push costs Caddy half
+//! of what it does with a sweep in each of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::chain;
+use super::handler::link;
+use super::json::{Handler, Invoke, Route, Subroute, Upstream, Vars};
+use super::pool::Shares;
+use crate::core::inventory::{Backend, Service};
+use crate::core::model::Digest;
+
+/// Links that each try one backend, at most; what is left shares the last one.
+const LINKS_MAX: usize = 4;
+/// How the names of sweeps begin.
+const PREFIX: &str = "sweep-";
+/// Digits of a digest that make a name: of ten thousand sweeps, no two have the same.
+const NAME_DIGITS: usize = 12;
+
+/// A sweep of one service.
+pub(super) struct Sweep {
+    name: String,
+    /// Takes what the links before have an error for.
+    route: Route<'static>,
+    /// Whom to dial.
+    vars: BTreeMap<String, String>,
+}
+
+/// True for the name of a sweep.
+pub(super) fn is_name(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
+impl Sweep {
+    /// Over these backends; none without any.
+    pub(super) fn of(service: &Service, backends: &[&Arc<Backend>]) -> Option<Self> {
+        let mut vars = BTreeMap::new();
+        let mut links: Vec<Handler<'static>> = Vec::new();
+        for backends in parts(backends) {
+            let mut upstreams = Shares::declared(backends).upstreams();
+            for Upstream { dial } in &mut upstreams {
+                // Two digits, so that they stand in their order.
+                let variable = format!("sweep{:02}", vars.len());
+                let address = std::mem::replace(dial, format!("{{http.vars.{variable}}}"));
+                vars.insert(variable, address);
+            }
+            links.push(link(service, backends.len(), upstreams, None));
+        }
+        let last = links.len().saturating_sub(1);
+        chain::passing_on(links.iter_mut().take(last));
+        let routes = chain::onward(chain::join(links)?);
+        let route = Route {
+            id: None,
+            handle: vec![Handler::Subroute(Box::new(Subroute { errors: None, handler: "subroute", routes }))],
+            matchers: Vec::new(),
+            terminal: false,
+        };
+        // By what it is: a name never comes to mean something else, and no service that comes or goes changes another's.
+        let bytes = serde_json::to_vec(&route).expect("keys are texts, and memory takes every byte");
+        let name = format!("{PREFIX}{}", &Digest::of(&bytes).as_str()[..NAME_DIGITS]);
+        Some(Self { name, route, vars })
+    }
+
+    /// What takes the errors of the link before.
+    pub(super) fn into_errors<'e>(self) -> Vec<Route<'e>> {
+        let Self { name, route: _, vars } = self;
+        let vars = Handler::Vars(Vars { handler: "vars", vars });
+        let invoke = Handler::Invoke(Invoke { handler: "invoke", name });
+        vec![Route { id: None, handle: vec![vars, invoke], matchers: Vec::new(), terminal: true }]
+    }
+
+    /// The named route.
+    pub(super) fn into_route(self) -> (String, Route<'static>) {
+        (self.name, self.route)
+    }
+}
+
+/// One backend a link, and in the last one all that are left.
+fn parts<'s, 'e>(backends: &'s [&'e Arc<Backend>]) -> impl Iterator<Item = &'s [&'e Arc<Backend>]> {
+    let alone = backends.len().min(LINKS_MAX - usize::from(backends.len() > LINKS_MAX));
+    let (alone, rest) = backends.split_at(alone);
+    alone.chunks(1).chain(Some(rest).filter(|rest| !rest.is_empty()))
+}

@@ -1,0 +1,145 @@
+//! What a change of the inventory does to traffic, and to what survives the loss of a site: for whoever reviews it.
+
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use self::report::{json, markdown, text};
+use crate::core::caddy::{Pool, render};
+use crate::core::inventory::Desired;
+use crate::core::model::{EdgeName, ServiceName, SiteName};
+use crate::core::routing::{Inputs, Plan, Target, plan};
+use crate::core::simulate::{Outcome, ServiceForecast, Share, simulate};
+
+/// How one inventory differs from another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Review {
+    /// The services that differ, by name.
+    pub services: Vec<ServiceReview>,
+    /// The edges whose configuration differs: each is pushed to.
+    pub pushes: Vec<EdgeName>,
+    /// The edges that are no longer declared: they keep what they run.
+    pub left: Vec<EdgeName>,
+}
+
+/// How one service differs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceReview {
+    /// Which one.
+    pub service: ServiceName,
+    /// Whether it comes, goes, or changes.
+    pub kind: Kind,
+    /// Backends with their shares of its requests before, while all are up.
+    pub before: Vec<Share>,
+    /// And after.
+    pub after: Vec<Share>,
+    /// What differs, in words.
+    pub details: Vec<String>,
+    /// Sites whose loss it survives no longer.
+    pub exposed: Vec<SiteName>,
+    /// True where no single loss may take it down.
+    pub is_critical: bool,
+}
+
+/// Whether a service comes, goes, or changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// It is new.
+    Added,
+    /// It is there before and after.
+    Changed,
+    /// It is gone.
+    Removed,
+}
+
+impl Review {
+    /// True where nothing differs that an edge or a client would notice.
+    pub fn is_empty(&self) -> bool {
+        let Self { services, pushes, left } = self;
+        services.is_empty() && pushes.is_empty() && left.is_empty()
+    }
+
+    /// How many services are of a kind.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.services.iter().filter(|it| it.kind == kind).count()
+    }
+}
+
+/// Compares two inventories.
+pub fn review(before: &Desired, after: &Desired) -> Review {
+    let old = plan(&Inputs::declared(before));
+    let new = plan(&Inputs { previous: Some(&old.effective), ..Inputs::declared(after) });
+    let (old_fates, new_fates) = (Fates::of(before), Fates::of(after));
+    let mut details: BTreeMap<ServiceName, Vec<String>> = BTreeMap::new();
+    for change in &new.changes {
+        details.entry(change.service.clone()).or_default().push(change.detail.to_string());
+    }
+    let names: BTreeSet<&ServiceName> = before.services.keys().chain(after.services.keys()).collect();
+    let service = |name: &ServiceName| {
+        let kind = match (before.services.contains_key(name), after.services.contains_key(name)) {
+            (false, _) => Kind::Added,
+            (true, true) => Kind::Changed,
+            (true, false) => Kind::Removed,
+        };
+        let review = ServiceReview {
+            service: name.clone(),
+            kind,
+            before: old_fates.shares(name),
+            after: new_fates.shares(name),
+            details: if kind == Kind::Changed { details.get(name).cloned().unwrap_or_default() } else { Vec::new() },
+            exposed: if kind == Kind::Changed { new_fates.exposed(&old_fates, name) } else { Vec::new() },
+            is_critical: after.services.get(name).or(before.services.get(name)).is_some_and(|it| it.critical),
+        };
+        let is_same = kind == Kind::Changed
+            && review.details.is_empty()
+            && review.exposed.is_empty()
+            && review.before == review.after;
+        (!is_same).then_some(review)
+    };
+    let services = names.into_iter().filter_map(service).collect();
+    let pushes = after.edges.keys().filter(|edge| is_pushed((before, &old), (after, &new), edge)).cloned().collect();
+    let left = before.edges.keys().filter(|edge| !after.edges.contains_key(*edge)).cloned().collect();
+    Review { services, pushes, left }
+}
+
+/// True where an edge is new, is reached elsewhere, or runs something else.
+fn is_pushed(before: (&Desired, &Plan), after: (&Desired, &Plan), edge: &EdgeName) -> bool {
+    let rendered = |(desired, plan): (&Desired, &Plan)| {
+        let edge = desired.edges.get(edge)?;
+        Some((edge.admin.clone(), render(&plan.effective, edge, &Pool::strict()).digest))
+    };
+    rendered(before) != rendered(after)
+}
+
+/// What becomes of the services of an inventory with nothing lost, and with each site lost.
+struct Fates {
+    whole: BTreeMap<ServiceName, ServiceForecast>,
+    sites: BTreeMap<SiteName, BTreeMap<ServiceName, Outcome>>,
+}
+
+impl Fates {
+    fn of(desired: &Desired) -> Self {
+        let sites: Vec<&SiteName> = desired.sites.keys().collect();
+        let losses: Vec<Vec<Target>> =
+            std::iter::once(Vec::new()).chain(sites.iter().map(|site| vec![Target::Site((*site).clone())])).collect();
+        let mut forecasts = simulate(desired, &losses).into_iter();
+        let whole = forecasts.next().map(|forecast| forecast.services).unwrap_or_default();
+        let outcomes =
+            |services: Vec<ServiceForecast>| services.into_iter().map(|it| (it.service, it.outcome)).collect();
+        Self {
+            whole: whole.into_iter().map(|it| (it.service.clone(), it)).collect(),
+            sites: sites.into_iter().cloned().zip(forecasts.map(|forecast| outcomes(forecast.services))).collect(),
+        }
+    }
+
+    fn shares(&self, service: &ServiceName) -> Vec<Share> {
+        self.whole.get(service).map(|it| it.shares.clone()).unwrap_or_default()
+    }
+
+    /// The sites whose loss a service does not survive here, and did before.
+    fn exposed(&self, before: &Self, service: &ServiceName) -> Vec<SiteName> {
+        let is_down = |outcomes: &BTreeMap<ServiceName, Outcome>| outcomes.get(service) == Some(&Outcome::Down);
+        let is_new = |site: &SiteName| !before.sites.get(site).is_some_and(is_down);
+        self.sites.iter().filter(|(site, fates)| is_down(fates) && is_new(site)).map(|(site, _)| site.clone()).collect()
+    }
+}
