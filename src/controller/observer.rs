@@ -250,6 +250,10 @@ impl State {
             let drains = health.told.report.is_some_and(|report| report.drains);
             info!(backend = %sample.backend, drains, "a backend reports itself");
         }
+        if health.share.take(sample.told.report, sample.at) {
+            self.has_reports = true;
+            info!(backend = %sample.backend, percent = health.share.percent(), "a backend asks for a share");
+        }
         let is_excused = sample.outcome.tells_of_backend() && grace.excuses(sample.at, sample.outcome.is_pass());
         // What may be the prober's own fault does not count against a backend.
         if !is_excused && sample.outcome.tells_of_backend() && belief != Belief::Held {

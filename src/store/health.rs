@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::column::Json;
 use super::{Store, StoreError};
-use crate::core::health::{Availability, BackendHealth, Flap, Hour, HourCount, LastSample, Told};
+use crate::core::health::{Availability, BackendHealth, Flap, Hour, HourCount, LastSample, Share, Told};
 use crate::core::model::BackendName;
 
 impl Store {
@@ -38,8 +38,19 @@ pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHea
              flap_score = excluded.flap_score, flap_at = excluded.flap_at, held_until = excluded.held_until",
     )?;
     for (backend, health) in health {
-        let BackendHealth { target, verdict, was_up: _, since, passes, fails, last, availability, flap, told: _ } =
-            health;
+        let BackendHealth {
+            target,
+            verdict,
+            was_up: _,
+            since,
+            passes,
+            fails,
+            last,
+            availability,
+            flap,
+            told: _,
+            share: _,
+        } = health;
         let Flap { score, at: flap_at, held_until } = flap;
         let last = last.as_ref();
         upsert.execute(params![
@@ -89,6 +100,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(BackendName, BackendHealth)> {
         availability: Availability::from_hours(hours.into_iter().map(hour_from_row).collect()),
         flap: Flap { score: row.get(10)?, at: row.get(11)?, held_until: row.get(12)? },
         told: Told::default(),
+        share: Share::default(),
     };
     Ok((row.get(0)?, health))
 }

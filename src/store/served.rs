@@ -147,7 +147,7 @@ impl Served {
 
 impl ServedBackend {
     fn of(member: &Member) -> Self {
-        let Member { backend, verdict, tier: _, role, rise: _, overridden: _ } = member;
+        let Member { backend, verdict, tier: _, role, rise: _, share: _, overridden: _ } = member;
         Self {
             name: backend.name.clone(),
             service: backend.service.clone(),

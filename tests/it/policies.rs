@@ -4,6 +4,7 @@ mod guard;
 mod history;
 mod inventory_guard;
 mod rise;
+mod shares;
 mod simulate;
 
 use std::time::Duration;

@@ -256,7 +256,7 @@ fn roles_of_reports(listens: bool, verdicts: &str, draining: &[&str]) -> Vec<Rol
         _ => Verdict::Unknown,
     });
     for (name, health) in &mut observed.backends {
-        health.told.report = Some(Report { drains: draining.contains(&name.as_str()) });
+        health.told.report = Some(Report { drains: draining.contains(&name.as_str()), percent: None });
     }
     let effective = merge(&desired, &observed);
     effective.services.values().flat_map(|service| &service.members).map(|member| member.role).collect()

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bascule::core::health::{
-    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, Told, Verdict,
+    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, Share, Told,
+    Verdict,
 };
 use bascule::core::inventory::{BackendState, Desired};
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
@@ -54,6 +55,7 @@ fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
         availability: Availability::from_hours(hours),
         flap: Flap::default(),
         told: Told::default(),
+        share: Share::default(),
     }
 }
 

@@ -154,8 +154,11 @@ fn a_report_is_news_once() {
         state.take(&sample, &mut Vec::new());
         std::mem::take(&mut state.has_reports)
     };
-    let says = |drains| Some(Report { drains });
+    let says = |drains| Some(Report { drains, percent: None });
     assert!(!is_news(1, says(false)), "nothing is what everybody says");
     assert!(is_news(2, says(true)) && !is_news(3, says(true)) && !is_news(4, None));
     assert!(is_news(5, says(false)));
+    let asks = |percent| Some(Report { drains: false, percent: Some(percent) });
+    assert!(is_news(6, asks(50)) && !is_news(7, asks(50)) && !is_news(8, asks(1)), "at most twice a minute");
+    assert!(is_news(66, asks(1)));
 }

@@ -109,7 +109,7 @@ pub(super) struct Shares<'e> {
     pub(super) backends: Vec<&'e Arc<Backend>>,
     /// Their weights.
     pub(super) weights: Vec<u64>,
-    /// True where the shares are on their way to others.
+    /// True where the shares are on their way to others, or are what backends ask for at the moment.
     pub(super) is_passing: bool,
 }
 
@@ -150,7 +150,7 @@ impl<'e> Shares<'e> {
         let (leaving, arriving) = (sum(true), sum(false));
         let is_ramp = leaving > 0 && arriving > 0;
         let weight = |member: &&Member| {
-            let own = u64::from(member.backend.weight) * u64::from(quarters(member.rise));
+            let own = u64::from(member.backend.weight) * u64::from(quarters(member.rise)) * u64::from(member.share);
             match effective.ramp.filter(|_| is_ramp) {
                 // Each side in all has its part, whatever its weights come to.
                 Some(ramp) if member.tier == ramp.from => own * arriving * u64::from(ramp.rise.rest()),
@@ -160,7 +160,7 @@ impl<'e> Shares<'e> {
         };
         Self {
             weights: members.iter().map(weight).collect(),
-            is_passing: is_ramp || members.iter().any(|member| member.rise.is_some()),
+            is_passing: is_ramp || members.iter().any(|member| member.rise.is_some() || member.share < 100),
             backends: members.into_iter().map(|member| &member.backend).collect(),
         }
     }

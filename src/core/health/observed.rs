@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Availability, Flap, Outcome, Told, Verdict};
+use super::{Availability, Flap, Outcome, Share, Told, Verdict};
 use crate::core::model::{BackendName, Digest, Generation, Revision, Timestamp};
 
 /// What probes say of all backends at one generation. A backend that is not in it is unknown.
@@ -57,6 +57,9 @@ pub struct BackendHealth {
     /// What its answers told last. Not kept over a restart: the first probe tells it again.
     #[serde(skip)]
     pub told: Told,
+    /// How much of its share it asks for. Not kept over a restart either.
+    #[serde(skip)]
+    pub share: Share,
 }
 
 impl BackendHealth {

@@ -15,18 +15,22 @@ impl Told {
         answers.fold(Self::default(), |told, answer| Self {
             certificate_ends: told.certificate_ends.into_iter().chain(answer.certificate_ends).min(),
             report: match (told.report, answer.report) {
-                (Some(one), Some(other)) => Some(Report { drains: one.drains || other.drains }),
+                (Some(one), Some(other)) => Some(Report {
+                    drains: one.drains || other.drains,
+                    percent: one.percent.into_iter().chain(other.percent).min(),
+                }),
                 (one, other) => one.or(other),
             },
         })
     }
 
-    /// Takes newer words in; what they leave unsaid stays. True where the backend's own report is another.
+    /// Takes newer words in; what they leave unsaid stays. True where the backend begins or ends to drain.
     pub fn take(&mut self, newer: Self) -> bool {
-        let before = self.report.unwrap_or_default();
+        let drains = |told: &Self| told.report.is_some_and(|report| report.drains);
+        let before = drains(self);
         self.certificate_ends = newer.certificate_ends.or(self.certificate_ends);
         self.report = newer.report.or(self.report);
-        before != self.report.unwrap_or_default()
+        before != drains(self)
     }
 }
 
@@ -35,6 +39,8 @@ impl Told {
 pub struct Report {
     /// It wants no new request.
     pub drains: bool,
+    /// It wants so much of its share of the traffic, from 1 to 100; none where it does not say.
+    pub percent: Option<u8>,
 }
 
 impl Report {
@@ -43,9 +49,21 @@ impl Report {
 
     /// Reads the header's values: words with commas between. Words that are not known are for a later version.
     pub fn of<'v>(values: impl Iterator<Item = &'v str>) -> Self {
-        let mut words = values.flat_map(|value| value.split(',')).map(str::trim);
-        Self { drains: words.any(|word| word.eq_ignore_ascii_case("drain")) }
+        let mut report = Self::default();
+        for word in values.flat_map(|value| value.split(',')).map(str::trim) {
+            report.drains |= word.eq_ignore_ascii_case("drain");
+            report.percent = report.percent.or_else(|| percent_of(word));
+        }
+        report
     }
+}
+
+/// Reads `weight=50%`. Nothing at all is no share: that is what `drain` says.
+fn percent_of(word: &str) -> Option<u8> {
+    let (name, value) = word.split_once('=')?;
+    let number = value.trim().strip_suffix('%').filter(|_| name.trim().eq_ignore_ascii_case("weight"))?;
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse().ok().filter(|percent| is_plain && (1..=100).contains(percent))
 }
 
 #[cfg(test)]
@@ -54,16 +72,22 @@ mod tests {
 
     #[test]
     fn reports_are_read() {
-        for (values, drains) in [
-            (&[][..], false),
-            (&["drain"], true),
-            (&[" Drain "], true),
-            (&["later, drain"], true),
-            (&["later", "drain"], true),
-            (&["drained"], false),
-            (&[""], false),
+        for (values, drains, percent) in [
+            (&[][..], false, None),
+            (&["drain"], true, None),
+            (&[" Drain "], true, None),
+            (&["later, drain"], true, None),
+            (&["later", "drain"], true, None),
+            (&["drained"], false, None),
+            (&[""], false, None),
+            (&["weight=50%"], false, Some(50)),
+            (&["Weight = 1%, drain"], true, Some(1)),
+            (&["drain", "weight=100%"], true, Some(100)),
+            (&["weight=0%"], false, None),
+            (&["weight=101%", "weight=300%"], false, None),
+            (&["weight=+5%", "weight=5", "weight=%", "weights=5%"], false, None),
         ] {
-            assert_eq!(Report::of(values.iter().copied()), Report { drains }, "{values:?}");
+            assert_eq!(Report::of(values.iter().copied()), Report { drains, percent }, "{values:?}");
         }
     }
 
@@ -71,7 +95,7 @@ mod tests {
     fn several_answers_tell_together() {
         let told = |ends: Option<i64>, drains: Option<bool>| Told {
             certificate_ends: ends.map(Timestamp::from_unix_millis),
-            report: drains.map(|drains| Report { drains }),
+            report: drains.map(|drains| Report { drains, percent: None }),
         };
         for (answers, expected) in [
             (vec![], told(None, None)),
@@ -80,15 +104,18 @@ mod tests {
         ] {
             assert_eq!(Told::together(answers.clone().into_iter()), expected, "{answers:?}");
         }
+        let asks = |percent| Told { report: Some(Report { drains: false, percent }), ..Told::default() };
+        let together = Told::together([asks(Some(70)), asks(None), asks(Some(30))].into_iter());
+        assert_eq!(together, asks(Some(30)));
     }
 
     #[test]
     fn what_is_left_unsaid_stays() {
         let mut told = Told::default();
         let ends = Some(Timestamp::from_unix_millis(5));
-        assert!(told.take(Told { certificate_ends: ends, report: Some(Report { drains: true }) }));
+        assert!(told.take(Told { certificate_ends: ends, report: Some(Report { drains: true, percent: None }) }));
         assert!(!told.take(Told::default()));
-        assert_eq!(told, Told { certificate_ends: ends, report: Some(Report { drains: true }) });
+        assert_eq!(told, Told { certificate_ends: ends, report: Some(Report { drains: true, percent: None }) });
         assert!(told.take(Told { certificate_ends: None, report: Some(Report::default()) }));
         assert!(!told.take(Told::default()));
     }

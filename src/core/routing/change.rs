@@ -33,6 +33,8 @@ pub enum Detail {
     WeightChanged(BackendName, u16, u16),
     /// A backend that was down has come so far back to its share, in percent.
     Rising(BackendName, u8),
+    /// A backend asks for so much of its share by its reports, in percent.
+    Asked(BackendName, u8),
     /// So much of the traffic has moved back to the tier that is preferred, in percent.
     Returning(u8),
     /// A backend stays in rotation in another role, before and after: it is down and is kept all the same, or no longer.
@@ -60,6 +62,7 @@ impl fmt::Display for Detail {
                 write!(f, "weight of {name} from {from} to {to}")
             }
             Self::Rising(name, percent) => write!(f, "{name} has {percent} % of its share"),
+            Self::Asked(name, percent) => write!(f, "{name} asks for {percent} % of its share"),
             Self::Returning(percent) => {
                 write!(f, "{percent} % of its traffic goes to the tier that it prefers")
             }
@@ -132,7 +135,8 @@ fn of_member(before: Option<&Member>, after: &Member) -> Vec<Detail> {
         (None, Role::Out(_) | Role::Standby) => Vec::new(),
         (None, Role::InRotation | Role::LastResort | Role::Guarded(_)) => {
             let rising = after.rise.map(|rise| Detail::Rising(name.clone(), rise.percent()));
-            Some(Detail::UpstreamAdded(name, upstream)).into_iter().chain(rising).collect()
+            let asked = (after.share < 100).then(|| Detail::Asked(name.clone(), after.share));
+            Some(Detail::UpstreamAdded(name, upstream)).into_iter().chain(rising).chain(asked).collect()
         }
         (Some(_), Role::Out(_) | Role::Standby) => {
             vec![Detail::UpstreamRemoved(name, upstream, after.role.reason().unwrap_or_default())]
@@ -147,6 +151,9 @@ fn of_member(before: Option<&Member>, after: &Member) -> Vec<Detail> {
             }
             if member.rise != after.rise {
                 details.push(Detail::Rising(name.clone(), after.rise.map_or(100, Rise::percent)));
+            }
+            if member.share != after.share {
+                details.push(Detail::Asked(name.clone(), after.share));
             }
             if member.role != role {
                 details.push(Detail::Kept(name, member.role, role));

@@ -112,6 +112,7 @@ impl EffectiveService {
         members.sort_by(|a, b| order(a).cmp(&order(b)));
 
         report::heed(inputs, &mut members);
+        report::asked(inputs, &mut members);
         let mut candidates: Vec<Candidate> = members
             .iter()
             .enumerate()
@@ -196,6 +197,7 @@ fn judge(inputs: &Inputs<'_>, service: &Service, backend: &Arc<Backend>) -> Memb
         tier: service.routing.policy.tier_of(backend),
         role: role(inputs, service, backend),
         rise: None,
+        share: report::WHOLE,
         overridden: inputs.overrides.of(backend, inputs.now).cloned(),
     }
 }

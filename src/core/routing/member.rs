@@ -19,6 +19,8 @@ pub struct Member {
     pub role: Role,
     /// How far it has come back to its share of the traffic; none where it has all of it.
     pub rise: Option<Rise>,
+    /// How much of its declared share it asks for by its reports, in percent: 25, 50, 75 or 100.
+    pub share: u8,
     /// What an operator decided about it, or about its site.
     pub overridden: Option<Arc<Override>>,
 }
@@ -32,7 +34,9 @@ impl Member {
             (Role::Out(Exclusion::Overridden(_)), Some(overridden)) => Some(overridden),
             (role, overridden) => {
                 let share = |rise: Rise| format!("at {} % of its share, as it was down", rise.percent());
-                let parts: Vec<_> = [role.reason(), self.rise.map(share), overridden].into_iter().flatten().collect();
+                let asked = (self.share < 100).then(|| format!("at {} % of its share, by its own report", self.share));
+                let parts = [role.reason(), self.rise.map(share), asked, overridden];
+                let parts: Vec<_> = parts.into_iter().flatten().collect();
                 (!parts.is_empty()).then(|| parts.join("; "))
             }
         }

@@ -17,3 +17,14 @@ pub(super) fn heed(inputs: &Inputs<'_>, members: &mut [Member]) {
         member.role = Role::Out(Exclusion::Reported);
     }
 }
+
+/// How much of its share a backend asks for, where its service listens to reports and no operator decided about it.
+pub(super) fn asked(inputs: &Inputs<'_>, members: &mut [Member]) {
+    for member in members.iter_mut().filter(|member| member.backend.probe.report && member.overridden.is_none()) {
+        let health = inputs.observed.backends.get(&member.backend.name);
+        member.share = health.map_or(WHOLE, |health| health.share.percent());
+    }
+}
+
+/// All of a share, in percent.
+pub(super) const WHOLE: u8 = 100;

@@ -177,7 +177,7 @@ fn service_dto(effective: &EffectiveService, observed: &Observed, now: Timestamp
 }
 
 fn backend_dto(member: &Member, observed: &Observed, now: Timestamp) -> BackendDto {
-    let Member { backend, verdict, tier, role, rise: _, overridden: _ } = member;
+    let Member { backend, verdict, tier, role, rise: _, share: _, overridden: _ } = member;
     let unknown = BackendHealth::default();
     let health = observed.backends.get(&backend.name).unwrap_or(&unknown);
     let failure = |outcome: &Outcome| match outcome {

@@ -2,9 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use super::world::{DOMAIN, World, backend};
+use bascule::core::status::StatusDto;
+
+use super::world::{DOMAIN, PATIENCE, World, backend};
 use crate::support::grpc::{GrpcBackend, Health};
 use crate::support::http::Behaviour;
+use crate::support::wait::wait_for;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn traffic_follows_grpc_health() {
@@ -68,4 +71,37 @@ async fn traffic_follows_each_of_several_probes() {
     let (_, text) = world.status_text();
     assert!(text.contains(&format!("TCP at port {port}: cannot connect")), "{text}");
     drop(thory_beside);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_asks_for_less_gets_less() {
+    let mut world = World::new().await;
+    let [dijon, thory] = [
+        GrpcBackend::start("api-dijon-1", Ipv4Addr::new(127, 0, 1, 1), None).await,
+        GrpcBackend::start("api-thory-1", Ipv4Addr::new(127, 0, 2, 1), None).await,
+    ];
+    let health = "health: { type: grpc, report: true, interval: 200ms, rise: 1 }";
+    world.write("services/api.yaml", &format!("name: api\ndomains: [{DOMAIN}]\n{health}\n"));
+    for backend in [&dijon, &thory] {
+        world.write_backend_at("api", backend.name(), backend.address());
+    }
+    let id = world.commit_and_push("Declare a service");
+    world.start();
+    world.wait_for_revision(&id).await;
+    let head = vec![("bascule-report", "weight=20%")];
+    dijon.answer(Health::Odd { status: 200, head, body: &[0, 0, 0, 0, 2, 8, 1], end: Some("0") });
+    let is_heard = |status: &StatusDto| {
+        let reasons = status.services[0].backends.iter().filter_map(|backend| backend.reason.as_deref());
+        reasons.collect::<Vec<_>>() == ["at 25 % of its share, by its own report"]
+    };
+    world.wait_for("a report", is_heard).await;
+    wait_for("a fifth of the traffic", PATIENCE, || async {
+        let mut answers = Vec::new();
+        for _ in 0..50 {
+            answers.push(world.ask().await.expect("an answer"));
+        }
+        let of_dijon = answers.iter().filter(|name| *name == "api-dijon-1").count();
+        (of_dijon == 10).then_some(())
+    })
+    .await;
 }

@@ -1,6 +1,7 @@
 //! Traffic that comes back in steps: `slow_start` of backends and `failback.ramp` of tiers.
 
-use bascule::core::routing::{Action, Detail, Plan, Rise};
+use bascule::core::inventory::Edge;
+use bascule::core::routing::{Action, Detail, Effective, Plan, Rise};
 use serde_json::Value;
 
 use super::history::{History, at};
@@ -8,6 +9,12 @@ use crate::support::inventory::render;
 
 /// The places of `d1 d2 t1 t2` in the first link that is rendered.
 fn places(history: &History, plan: &Plan) -> [usize; 4] {
+    let edge = history.desired.edges.values().next().expect("an edge");
+    places_of(&plan.effective, edge, ["127.1.0.1:80", "127.1.0.2:80", "127.2.0.3:80", "127.2.0.4:80"])
+}
+
+/// The places of some upstreams in the first link that is rendered.
+pub(super) fn places_of<const N: usize>(effective: &Effective, edge: &Edge, dials: [&str; N]) -> [usize; N] {
     fn first(value: &Value) -> Option<&Vec<Value>> {
         let own = value.get("upstreams").and_then(Value::as_array);
         let children: Vec<&Value> = match value {
@@ -22,11 +29,9 @@ fn places(history: &History, plan: &Plan) -> [usize; 4] {
         };
         own.or_else(|| children.into_iter().find_map(first))
     }
-    let edge = history.desired.edges.values().next().expect("an edge");
-    let config = render(&plan.effective, edge).config();
+    let config = render(effective, edge).config();
     let upstreams = first(&config["apps"]["http"]["servers"]).expect("a link");
-    ["127.1.0.1:80", "127.1.0.2:80", "127.2.0.3:80", "127.2.0.4:80"]
-        .map(|dial| upstreams.iter().filter(|upstream| upstream["dial"] == dial).count())
+    dials.map(|dial| upstreams.iter().filter(|upstream| upstream["dial"] == dial).count())
 }
 
 #[test]

@@ -139,7 +139,7 @@ async fn a_slow_answer_and_a_report_count_as_with_http() {
     let probe = Probe { report: true, latency: Some(Duration::ZERO), ..target.probe };
     let sample = Rig::start(set([("api-1", ProbeTarget { probe, ..target })])).sample().await;
     assert!(matches!(sample.outcome, Outcome::Fail(Failure::Slow { .. })), "{sample:?}");
-    assert_eq!(sample.told.report, Some(Report { drains: true }));
+    assert_eq!(sample.told.report, Some(Report { drains: true, percent: None }));
 }
 
 #[tokio::test]

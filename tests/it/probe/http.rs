@@ -103,10 +103,12 @@ async fn too_slow_is_a_failure_of_its_own() {
 
 #[tokio::test]
 async fn a_report_is_heard_where_it_is_asked_for() {
-    let drains = Report { drains: true };
+    let drains = Report { drains: true, percent: None };
+    let half = Report { drains: false, percent: Some(50) };
     for (report, status, header, expected) in [
         (true, 200, "bascule-report: drain\r\n", Some(drains)),
         (true, 503, "Bascule-Report: later, DRAIN\r\n", Some(drains)),
+        (true, 200, "bascule-report: weight=50%\r\n", Some(half)),
         (true, 200, "", Some(Report::default())),
         (false, 200, "bascule-report: drain\r\n", None),
     ] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bascule::core::health::{
-    Availability, BackendHealth, Failure, Flap, LastSample, Outcome, Told, Transition, Verdict,
+    Availability, BackendHealth, Failure, Flap, LastSample, Outcome, Share, Told, Transition, Verdict,
 };
 use bascule::core::inventory::{BackendState, Origin};
 use bascule::core::model::{Digest, FileSet, Generation, Revision, RevisionInfo, Timestamp};
@@ -113,6 +113,7 @@ pub(super) fn health(seed: i64) -> BackendHealth {
         availability,
         flap: Flap { score: 3700, at: Some(at(seed)), held_until: Some(at(seed + 156)) },
         told: Told::default(),
+        share: Share::default(),
     }
 }
 

@@ -66,7 +66,11 @@ pub struct HealthDoc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ProbeTlsDoc>,
     /// True: an answer to a probe with the header `Bascule-Report: drain` takes its backend out of rotation, as long as
-    /// another one of the service is up and does not say so. Default: false, whatever backends say.
+    /// another one of the service is up and does not say so; one with `Bascule-Report: weight=50%` gives it so much of the
+    /// share that its `weight` declares. From 1 to 100 %, in steps of 25 %: a step is taken where a report is 20 % or more away
+    /// from what holds, and for one backend at most once in each half minute of the clock, since it is a push. A backend
+    /// that does not speak of it in an answer has its whole share again. Several words are separated by commas. Default:
+    /// false, whatever backends say.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub report: bool,
     /// In place of `type` and what belongs to it: one to four things that are tried side by side, within one `timeout`. A
