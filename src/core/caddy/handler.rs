@@ -49,7 +49,7 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
     }
     if has_sweep {
         let swept = sweep(&everything).into_iter();
-        links.extend(swept.map(|backends| link(service, &Shares::declared(backends), None)));
+        links.extend(swept.map(|backends| link(service, &Shares::even(backends), None)));
     }
     if is_last_page {
         links.push(page(&service.routing.page));

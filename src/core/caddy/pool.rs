@@ -118,6 +118,11 @@ impl<'e> Shares<'e> {
         Self { backends: backends.to_vec(), weights, is_passing: false }
     }
 
+    /// The same for each: a request that tries them one after the other comes to every one of them.
+    pub(super) fn even(backends: &[&'e Arc<Backend>]) -> Self {
+        Self { backends: backends.to_vec(), weights: vec![1; backends.len()], is_passing: false }
+    }
+
     /// Of a tier, or of the two between which traffic moves.
     fn of(effective: &EffectiveService, members: Vec<&'e Member>) -> Self {
         let from = effective.ramp.map(|ramp| ramp.from);
