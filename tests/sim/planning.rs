@@ -226,9 +226,11 @@ impl Look<'_> {
             (Policy::Single { confirm, .. }, Some(Choice::Backend(left)), Some(Choice::Backend(taken)))
                 if left != taken =>
             {
+                let was_gone = before.member(left).is_some_and(|left| !self.is_candidate(&before.service, left));
                 let (left, taken) = (after.member(left), after.member(taken));
                 let Some((left, taken)) = left.zip(taken) else { return };
-                if !self.may_change(after, left, taken, *confirm) {
+                // Of plans that were made in one go only the last is seen: who was gone before it may have been left then.
+                if !was_gone && !self.may_change(after, left, taken, *confirm) {
                     let detail = format!(
                         "{}: from {} to {}, which has been down for {:?} of {confirm:?}: {:?}",
                         after.service.name,
