@@ -31,10 +31,13 @@ pub(crate) fn arrived(world: &mut World, name: &'static str, json: &Value) {
     }
 }
 
-/// An edge has refused a configuration, and its answer has come.
+/// An edge has refused a configuration, and its answer has come. The last good one is sent again all the same where an edge
+/// has lost it: nothing better can come in its place.
 pub(crate) fn refused(world: &mut World, name: &'static str, json: Value) {
     let newest = world.planning.last.as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
-    world.edge(name).refused = newest.map(|plan| (json, plan));
+    let edge = world.edge(name);
+    let is_last_good = edge.past.last() == Some(&json);
+    edge.refused = newest.filter(|_| !is_last_good).map(|plan| (json, plan));
 }
 
 /// A write of bascule's has arrived, and its load begins or is refused.
