@@ -43,6 +43,8 @@ pub(crate) struct Planning {
     left_out: BTreeMap<BackendName, Instant>,
     /// When each address was last declared to take traffic of each service.
     declared_at: BTreeMap<(String, SocketAddr), Instant>,
+    /// What was declared before, and until when, newest last.
+    declared_until: Vec<(Instant, Arc<Desired>)>,
     /// When each service was last declared with another policy than `single`.
     plural_at: BTreeMap<String, Instant>,
     /// The clock was set while the controller was away, which it cannot know: it takes hold times for over, or for new.
@@ -94,11 +96,21 @@ impl Planning {
 
     fn note_declared(&mut self, desired: &Desired) {
         let earlier = self.last.as_ref().map(|before| Arc::clone(&before.desired));
+        if let Some(earlier) = earlier.clone().filter(|earlier| earlier.revision != desired.revision) {
+            self.declared_until.retain(|(until, _)| until.elapsed() < UNDER_WAY);
+            self.declared_until.push((Instant::now(), earlier));
+        }
         for backend in earlier.iter().flat_map(|it| it.backends.values()).chain(desired.backends.values()) {
             if backend.state == BackendState::Active && backend.weight > 0 {
                 self.declared_at.insert((backend.service.to_string(), backend.upstream()), Instant::now());
             }
         }
+    }
+
+    /// What is declared, and what was so lately that what an edge has just been sent may be made of it.
+    pub(crate) fn declared_lately(&self) -> Vec<Arc<Desired>> {
+        let earlier = self.declared_until.iter().filter(|(until, _)| until.elapsed() < UNDER_WAY);
+        earlier.map(|(_, desired)| Arc::clone(desired)).chain(declared(self)).collect()
     }
 
     /// True for an address that is declared for a service, or was so lately that a push for it may be under way.
@@ -179,10 +191,17 @@ impl Look<'_> {
         *state == BackendState::Active && *weight > 0 && !at_work && !is_out
     }
 
+    /// How long a backend has been what it is; in a plan that was written first, what it was when the plan was made counts
+    /// as well.
+    fn held(&self, member: &Member, verdict: Verdict) -> Option<Duration> {
+        let within = if self.is_written_first { WRITTEN } else { Duration::ZERO };
+        self.observing.held_lately(&member.backend.name, verdict, within)
+    }
+
     /// True where a backend was up for so long, or an operator says so.
     fn was_up_for(&self, member: &Member, time: Duration) -> bool {
         is_overridden(member, Action::Up)
-            || self.observing.held(&member.backend.name, Verdict::Up).is_some_and(|held| held + self.slack >= time)
+            || self.held(member, Verdict::Up).is_some_and(|held| held + self.slack >= time)
     }
 
     /// Observation alone never leaves nothing; of one at a time there is one.
@@ -250,7 +269,7 @@ impl Look<'_> {
                         after.service.name,
                         left.backend.name,
                         taken.backend.name,
-                        self.observing.held(&left.backend.name, Verdict::Down),
+                        self.held(left, Verdict::Down),
                         roles(after)
                     );
                     faults.push(("`single` changes only after `confirm`", detail));
@@ -272,8 +291,7 @@ impl Look<'_> {
 
     fn may_change(&self, service: &EffectiveService, left: &Member, taken: &Member, confirm: Duration) -> bool {
         let is_gone = !self.is_candidate(&service.service, left);
-        let is_confirmed =
-            self.observing.held(&left.backend.name, Verdict::Down).is_some_and(|held| held + self.slack >= confirm);
+        let is_confirmed = self.held(left, Verdict::Down).is_some_and(|held| held + self.slack >= confirm);
         let is_back = match service.service.routing.failback {
             Failback::After(hold) => taken.tier < left.tier && self.was_up_for(taken, hold),
             Failback::Manual => false,

@@ -9,7 +9,6 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::inventory::POISON;
-use super::planning::declared;
 use super::world::World;
 
 /// Pushes within one window, at most.
@@ -105,7 +104,6 @@ pub(crate) fn pushed(world: &mut World, name: &'static str) {
             }
         }
     }
-    if let Some(declared) = declared(&world.planning) {
-        world.declared.insert(name, declared);
-    }
+    let declared = world.planning.declared_lately();
+    world.declared.insert(name, declared);
 }
