@@ -67,9 +67,8 @@ struct Running {
     plans: watch::Receiver<Option<PlanSnapshot>>,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
-    _failbacks: mpsc::Sender<FailbackOrder>,
-    _overrides: watch::Sender<Arc<Overrides>>,
-    _folder: TempDir,
+    /// What only has to stay.
+    _kept: (mpsc::Sender<FailbackOrder>, watch::Sender<Arc<Overrides>>, TempDir),
 }
 
 impl Running {
@@ -102,8 +101,7 @@ impl Running {
         };
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(reconciler.run(shutdown.clone()));
-        let (_failbacks, _overrides, _folder) = (failbacks, overrides, folder);
-        Self { store, source, observations, plans, shutdown, task, _failbacks, _overrides, _folder }
+        Self { store, source, observations, plans, shutdown, task, _kept: (failbacks, overrides, folder) }
     }
 
     async fn next_plan(&mut self) -> Arc<Plan> {

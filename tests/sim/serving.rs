@@ -60,7 +60,7 @@ fn judge(
         return None;
     }
     let (now, pushed) = (declared(&world.planning), world.declared.get(name));
-    let Some((now, pushed)) = now.zip(pushed) else { return None };
+    let (now, pushed) = now.zip(pushed)?;
     if pushed.iter().chain([&now]).any(|desired| may_fail(desired, service)) {
         return None;
     }
