@@ -13,7 +13,7 @@ use super::watcher::chain;
 use super::{Clock, EdgeReports, PlanSnapshot, RelayLog};
 use crate::core::inventory::Edge;
 use crate::core::model::{Digest, Timestamp};
-use crate::core::status::{Applied, EdgeReport, EdgeState, RelayState};
+use crate::core::status::{EdgeReport, EdgeState, RelayState};
 use crate::edge::{Admin, ApplyReport, ApplySettings, Order, Outcome, apply};
 use crate::store::{Apply, Store};
 
@@ -251,14 +251,7 @@ impl<A: Admin> EdgeWorker<A> {
         let is_news = memory.report.applied.as_ref().is_none_or(|applied| applied.revision != target.revision);
         match outcome {
             Outcome::Unchanged | Outcome::Applied => {
-                memory.failures = 0;
-                memory.pooling.served(&target.digest);
-                memory.last_good = Some(Arc::clone(target));
-                memory.report.applied =
-                    Some(Applied { digest: target.digest.clone(), revision: target.revision.clone(), at: now });
-                if memory.refused.is_none() {
-                    memory.in_sync(now);
-                }
+                memory.served(target, now);
             }
             Outcome::Rejected { status: _, message } => {
                 memory.failures = 0;

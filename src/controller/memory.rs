@@ -10,7 +10,7 @@ use super::pooling::Pooling;
 use super::target::Target;
 use crate::core::caddy::{Seen, Standing};
 use crate::core::model::{Digest, Timestamp};
-use crate::core::status::{EdgeReport, EdgeState};
+use crate::core::status::{Applied, EdgeReport, EdgeState};
 
 /// Pushes to one edge within one window, at most: a commit right after another is not kept waiting, a storm of them is.
 /// Every push reloads the whole Caddy, and new connections may be lost in it.
@@ -136,6 +136,21 @@ impl Memory {
         Some(drift)
     }
 
+    /// The edge was seen to run this.
+    pub(super) fn served(&mut self, target: &Arc<Target>, now: Timestamp) {
+        self.failures = 0;
+        self.pooling.served(&target.digest);
+        self.last_good = Some(Arc::clone(target));
+        self.report.applied =
+            Some(Applied { digest: target.digest.clone(), revision: target.revision.clone(), at: now });
+        // The last good one is sent again where an edge has lost it, though it refused that as well: what it takes at last
+        // is refused no more.
+        self.refused.take_if(|refused| *refused == target.digest);
+        if self.refused.is_none() {
+            self.in_sync(now);
+        }
+    }
+
     /// The edge runs what it should. One that is changed again and again keeps a fault all the same.
     pub(super) fn in_sync(&mut self, now: Timestamp) {
         if self.changes_in_a_row < CONTESTED {
@@ -185,8 +200,7 @@ impl Drift {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::Revision;
-    use crate::core::status::Applied;
+    use crate::core::model::{Generation, Revision};
 
     const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
@@ -226,6 +240,21 @@ mod tests {
             None,
             "a push whose answer was lost may have come through"
         );
+    }
+
+    #[test]
+    fn what_an_edge_takes_at_last_is_refused_no_more() {
+        for (refused, expected) in [(&b"two"[..], EdgeState::InSync), (b"three", EdgeState::Stalled)] {
+            let mut memory = settled();
+            memory.refused = Some(Digest::of(refused));
+            memory.fault(EdgeState::Stalled, "out of luck".to_owned(), NOW);
+            let (bytes, digest) = (b"two".as_slice().into(), Digest::of(b"two"));
+            let target = Target { bytes, digest, revision: Revision::new("r"), generation: Generation(1) };
+            memory.served(&Arc::new(target), NOW);
+            let is_stalled = expected == EdgeState::Stalled;
+            assert_eq!((memory.report.state, memory.report.fault.is_some()), (expected, is_stalled));
+            assert_eq!(memory.refused.is_some(), is_stalled);
+        }
     }
 
     #[test]

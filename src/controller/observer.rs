@@ -270,6 +270,10 @@ impl State {
             Belief::Confirms(held) => {
                 for name in held {
                     let Some(watched) = self.watched.get_mut(&name) else { continue };
+                    // It was not counted while it was held.
+                    if watched.health.fails > 0 {
+                        watched.health.availability.count(sample.at, false);
+                    }
                     transitions.extend(confirm(&mut watched.health, &name, sample.at, watched.thresholds));
                 }
             }

@@ -183,21 +183,42 @@ where
         if plan.changes.len() > CHANGES_LOGGED {
             info!(more = plan.changes.len() - CHANGES_LOGGED, "planned more changes");
         }
-        let held_before = previous.map_or_else(Vec::new, |plan| plan.holds.clone());
+        let held_before = previous.as_ref().map_or_else(Vec::new, |plan| plan.holds.clone());
         for hold in plan.holds.iter().filter(|hold| !held_before.contains(hold)) {
             warn!(%hold, "held");
         }
         debug!(revision = %plan.revision, generation = %plan.generation, changes = plan.changes.len(), "activation ended");
         let is_new = !plan.changes.is_empty() || plan.holds != held_before;
-        // Edges first: the record of what is served does not delay serving it.
         let desired = &newest.desired;
+        let is_first_written = self.moves_alone(previous.as_deref(), &plan);
+        if is_first_written {
+            self.record(desired, &plan).await;
+        }
         let snapshot = PlanSnapshot { plan: Arc::clone(&plan), desired: Arc::clone(desired) };
         self.plans.send_replace(Some(snapshot.clone()));
         workers.tell(&snapshot);
-        if is_new && let Err(error) = self.store.record_served(Arc::clone(desired), plan).await {
-            warn!(error = %chain(&error), "what is served not written to the state file");
+        // Otherwise edges first: the record of what is served does not delay serving it.
+        if is_new && !is_first_written {
+            self.record(desired, &plan).await;
         }
         next_at
+    }
+
+    /// True where a service of which one backend serves at a time gets another one. Which it is must be in the state file
+    /// before an edge hears of it: a start after a crash in between would choose anew, and might leave it without `confirm`,
+    /// for one that was left.
+    fn moves_alone(&self, previous: Option<&Plan>, plan: &Plan) -> bool {
+        plan.effective.services.iter().any(|(name, service)| {
+            let before = previous.and_then(|previous| previous.effective.services.get(name));
+            let chosen = before.map_or_else(|| self.remembered.get(name), |before| before.choice.as_ref());
+            matches!(service.choice, Some(Choice::Backend(_))) && service.choice.as_ref() != chosen
+        })
+    }
+
+    async fn record(&self, desired: &Arc<Desired>, plan: &Arc<Plan>) {
+        if let Err(error) = self.store.record_served(Arc::clone(desired), Arc::clone(plan)).await {
+            warn!(error = %chain(&error), "what is served not written to the state file");
+        }
     }
 }
 

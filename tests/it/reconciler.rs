@@ -4,14 +4,18 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bascule::controller::{EdgeReports, EdgeSettings, Reconciler, RelayLog, Served, SourceState};
-use bascule::core::health::Observed;
+use bascule::controller::{
+    EdgeReports, EdgeSettings, FailbackOrder, PlanSnapshot, Reconciler, RelayLog, Served, SourceState,
+};
+use bascule::core::health::{BackendHealth, Observed, Verdict};
 use bascule::core::inventory::{Edge, load};
 use bascule::core::model::{FileSet, Generation, Revision, RevisionInfo, Timestamp};
-use bascule::core::routing::{Action, Override, Overrides, Target};
+use bascule::core::routing::{Action, Choice, Override, Overrides, Plan, Target};
 use bascule::edge::{AdminSettings, CaddyAdmin};
 use bascule::store::Store;
+use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -30,15 +34,18 @@ fn clock() -> Timestamp {
     START.plus(BEGAN.get().map_or(Duration::ZERO, |began| began.elapsed()))
 }
 
-/// A revision with one backend and no edge.
-fn revision(id: &str) -> SourceState {
+/// A revision with two backends and no edge.
+fn revision(id: &str, policy: &str) -> SourceState {
+    let backend =
+        |number| format!("{{name: api-{number}, service: api, site: dijon, addr: 10.200.1.{number}, port: 80}}");
     let files: FileSet = [
-        ("sites/dijon.yaml", "name: dijon\nsubnets: [10.200.1.0/24]\n"),
-        ("services/api.yaml", "name: api\ndomains: [api.acecinema.fr]\n"),
-        ("backends/api-1.yaml", "name: api-1\nservice: api\nsite: dijon\naddr: 10.200.1.1\nport: 80\n"),
+        ("sites/dijon.yaml", "name: dijon\nsubnets: [10.200.1.0/24]\n".to_owned()),
+        ("services/api.yaml", format!("name: api\ndomains: [api.acecinema.fr]\nrouting: {policy}\n")),
+        ("backends/api-1.yaml", backend(1)),
+        ("backends/api-2.yaml", backend(2)),
     ]
-    .into_iter()
-    .map(|(path, text)| (path, text.as_bytes()))
+    .iter()
+    .map(|(path, text)| (*path, text.as_bytes()))
     .collect();
     let id = Revision::new(id);
     let loaded = load(&files, id.clone());
@@ -52,14 +59,65 @@ fn observed(generation: u64, id: &str) -> Arc<Observed> {
     Arc::new(Observed { generation, revision, ..Observed::default() })
 }
 
+/// A reconciler that runs, and what it is told.
+struct Running {
+    store: Store,
+    source: watch::Sender<SourceState>,
+    observations: watch::Sender<Arc<Observed>>,
+    plans: watch::Receiver<Option<PlanSnapshot>>,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+    /// What only has to stay.
+    _kept: (mpsc::Sender<FailbackOrder>, watch::Sender<Arc<Overrides>>, TempDir),
+}
+
+impl Running {
+    /// Starts one whose state file takes so long over a commit.
+    fn start(first: SourceState, observed: Arc<Observed>, overrides: Overrides, commit: Duration) -> Self {
+        BEGAN.set(Some(Instant::now()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, work) =
+            Store::open_here(&folder.path().join("state.db"), Box::new(move || commit)).expect("a state file");
+        tokio::spawn(work);
+        let (source, source_rx) = watch::channel(first);
+        let (observations, observed_rx) = watch::channel(observed);
+        let (overrides, overrides_rx) = watch::channel(Arc::new(overrides));
+        let (failbacks, failbacks_rx) = mpsc::channel(1);
+        let (plans_tx, plans) = watch::channel(None);
+        let reconciler = Reconciler {
+            connect: |edge: &Edge| CaddyAdmin::new(edge.admin.clone(), AdminSettings::default()),
+            edge_settings: EdgeSettings::default(),
+            clock,
+            store: store.clone(),
+            source: source_rx,
+            observed: observed_rx,
+            overrides: overrides_rx,
+            failbacks: failbacks_rx,
+            remembered: std::collections::BTreeMap::default(),
+            guard: None,
+            heard: Arc::<RelayLog>::default(),
+            plans: plans_tx,
+            reports: watch::Sender::new(EdgeReports::new()),
+        };
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(reconciler.run(shutdown.clone()));
+        Self { store, source, observations, plans, shutdown, task, _kept: (failbacks, overrides, folder) }
+    }
+
+    async fn next_plan(&mut self) -> Arc<Plan> {
+        self.plans.changed().await.expect("it runs");
+        self.plans.borrow_and_update().as_ref().map(|snapshot| Arc::clone(&snapshot.plan)).expect("a plan")
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.expect("it ends in order");
+    }
+}
+
 /// A hold or an override ends while the observer, held up by a slow disk, does not follow the newest revision yet.
 #[tokio::test(start_paused = true)]
 async fn what_is_due_waits_for_the_observer_without_going_round() {
-    BEGAN.set(Some(Instant::now()));
-    let folder = tempfile::tempdir().expect("a folder");
-    let (store, work) =
-        Store::open_here(&folder.path().join("state.db"), Box::new(|| Duration::ZERO)).expect("a state file");
-    tokio::spawn(work);
     let ends = Override {
         target: Target::Backend("api-1".parse().expect("a name")),
         action: Action::Drain,
@@ -68,38 +126,49 @@ async fn what_is_due_waits_for_the_observer_without_going_round() {
         set_at: START,
         until: START.plus(Duration::from_secs(5)),
     };
-    let (source, source_rx) = watch::channel(revision("one"));
-    let (observations, observed_rx) = watch::channel(observed(1, "one"));
-    let (_overrides, overrides_rx) = watch::channel(Arc::new(Overrides::in_force([ends], START)));
-    let (_failbacks, failbacks_rx) = mpsc::channel(1);
-    let (plans_tx, mut plans) = watch::channel(None);
-    let reconciler = Reconciler {
-        connect: |edge: &Edge| CaddyAdmin::new(edge.admin.clone(), AdminSettings::default()),
-        edge_settings: EdgeSettings::default(),
-        clock,
-        store,
-        source: source_rx,
-        observed: observed_rx,
-        overrides: overrides_rx,
-        failbacks: failbacks_rx,
-        remembered: std::collections::BTreeMap::default(),
-        guard: None,
-        heard: Arc::<RelayLog>::default(),
-        plans: plans_tx,
-        reports: watch::Sender::new(EdgeReports::new()),
-    };
-    let shutdown = CancellationToken::new();
-    let running = tokio::spawn(reconciler.run(shutdown.clone()));
-    plans.changed().await.expect("the first plan");
-    source.send_replace(revision("two"));
+    let overrides = Overrides::in_force([ends], START);
+    let spread = "{policy: spread}";
+    let mut running = Running::start(revision("one", spread), observed(1, "one"), overrides, Duration::ZERO);
+    running.next_plan().await;
+    running.source.send_replace(revision("two", spread));
     tokio::time::advance(Duration::from_secs(10)).await;
-    tokio::time::timeout(Duration::from_secs(10), plans.changed()).await.expect_err("nobody has followed yet");
-    observations.send_replace(observed(2, "two"));
-    plans.changed().await.expect("a plan once the observer has followed");
-    let plan = plans.borrow().clone().expect("a plan").plan;
+    tokio::time::timeout(Duration::from_secs(10), running.next_plan()).await.expect_err("nobody has followed yet");
+    running.observations.send_replace(observed(2, "two"));
+    let plan = running.next_plan().await;
     assert_eq!(plan.revision, Revision::new("two"));
     let service = plan.effective.services.values().next().expect("a service");
     assert!(service.members[0].overridden.is_none(), "the override has ended: {service:?}");
-    shutdown.cancel();
-    running.await.expect("it ends in order");
+    running.stop().await;
+}
+
+/// Whoever crashes after an edge has heard of a plan, and before the state file has, would choose anew, and there would be
+/// two of what is one at a time.
+#[tokio::test(start_paused = true)]
+async fn which_one_serves_at_a_time_is_written_before_anybody_hears_of_it() {
+    let single = revision("one", "{policy: single, confirm: 5s}");
+    let commit = Duration::from_secs(2);
+    let mut running = Running::start(single, observed(1, "one"), Overrides::default(), commit);
+    let mut lost = Observed::clone(&observed(2, "one"));
+    for (name, verdict) in [("api-1", Verdict::Down), ("api-2", Verdict::Up)] {
+        let health = BackendHealth { verdict, since: Some(START), ..BackendHealth::default() };
+        lost.backends.insert(name.parse().expect("a name"), health);
+    }
+    let lost = Arc::new(lost);
+    for expected in ["api-1", "api-2"] {
+        let plan = loop {
+            let plan = running.next_plan().await;
+            let chosen = plan.effective.services.values().next().and_then(|service| service.choice.clone());
+            if chosen == Some(Choice::Backend(expected.parse().expect("a name"))) {
+                break plan;
+            }
+        };
+        let chosen = running.store.choices().await.expect("the state file is readable");
+        let planned = plan.effective.services.iter().map(|(name, service)| (name.clone(), service.choice.clone()));
+        assert_eq!(
+            chosen.into_iter().map(|(name, choice)| (name, Some(choice))).collect::<Vec<_>>(),
+            planned.collect::<Vec<_>>()
+        );
+        running.observations.send_replace(Arc::clone(&lost));
+    }
+    running.stop().await;
 }

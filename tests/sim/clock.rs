@@ -42,6 +42,11 @@ pub(crate) fn set_by(millis: i64) {
     TIMES_SET.set(TIMES_SET.get() + 1);
 }
 
+/// By how much it has been set so far, in milliseconds.
+pub(crate) fn set_ms() -> i64 {
+    SET_BY_MS.get()
+}
+
 /// True where it was set within this time.
 pub(crate) fn was_set_within(time: Duration) -> bool {
     SET_AT.get().is_some_and(|at| at.elapsed() < time)

@@ -137,12 +137,12 @@ impl Controller {
     pub(crate) fn decide(&self, world: &Shared, doc: OverrideDoc) {
         let (reply, answer) = oneshot::channel();
         if self.orders.try_send(DeskOrder::Set(doc, reply)).is_ok() {
-            let world = world.clone();
+            let (world, order) = (world.clone(), world.with(|world| world.operators.ordered()));
             tokio::spawn(async move {
                 if let Ok(Ok(set)) = answer.await {
                     world.with(|world| {
                         world.note(&format!("override: {} {}", set.decided.target, set.decided.action));
-                        world.operators.answered(set.decided);
+                        world.operators.answered(order, set.decided);
                     });
                 }
             });

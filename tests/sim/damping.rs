@@ -103,8 +103,10 @@ impl Track {
         let is_dated_anew = std::mem::replace(&mut self.since, health.since) != health.since;
         match (self.verdict, health.verdict) {
             (Verdict::Up, Verdict::Down) => self.flips += 1,
-            // After a slow write several changes are seen as one, and nobody knows how many.
-            (Verdict::Down, Verdict::Down) if is_dated_anew => self.flips = self.flips.max(FLIPS_MIN),
+            // Changes that come together, or while a write takes long, are seen as one, and nobody knows how many they were.
+            (Verdict::Down, Verdict::Down) | (Verdict::Up, Verdict::Up) if is_dated_anew => {
+                self.flips = self.flips.max(FLIPS_MIN);
+            }
             _ => {}
         }
         self.verdict = health.verdict;

@@ -55,15 +55,16 @@
 //! |---|---|---|
 //! | drained-backend-kept | 3 | nothing is served that is not declared |
 //! | emptied-inventory-taken | 11 | last good wins |
-//! | failback-at-once | 10 | failback waits for its time |
+//! | failback-at-once | 24 | failback waits for its time |
 //! | hold-empties-the-pool | 147 | observation alone never empties a pool |
 //! | hold-forgotten-on-restart | 147 | a hold for flapping goes on |
 //! | isolation-believed | 3 | an isolated prober takes nobody down |
 //! | load-revives-the-dead | 128 | no push brings back what is known to be down |
+//! | old-reach-believed | 422 | an isolated prober takes nobody down |
 //! | override-never-ends | 8 | an override ends by itself |
-//! | override-not-written | 8 | no answered order is lost |
+//! | override-not-written | 18 | no answered order is lost |
 //! | push-rate-unheeded | 3 | pushes keep within their rate |
-//! | refused-sent-again | 68 | what an edge refuses is not sent again |
+//! | refused-sent-again | 25 | what an edge refuses is not sent again |
 //! | two-singles-during-confirm | 1 | `single` has one backend |
 //! | verdict-shown-before-written | 66 | no transition is lost |
 //! | waiting-tier-rendered | 80 | all settles once faults have stopped |

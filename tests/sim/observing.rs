@@ -49,6 +49,8 @@ struct Track {
     verdict: Verdict,
     since: Option<Timestamp>,
     changed_at: Option<Instant>,
+    /// What it was before, for how long, and until when.
+    earlier: Option<(Verdict, Duration, Instant)>,
     sampled_at: Option<Instant>,
     /// What was sent before a crash may be missing.
     is_doubtful: bool,
@@ -151,7 +153,9 @@ impl Observing {
             }
             // It is dated by its sample, and seen once it is written.
             let age = health.since.map_or(Duration::ZERO, |since| clock::now().since(since)).min(WRITTEN_MAX);
-            track.changed_at = Instant::now().checked_sub(age);
+            let changed_at = Instant::now().checked_sub(age);
+            track.earlier = track.changed_at.map(|at| (before, at.elapsed().saturating_sub(age), Instant::now()));
+            track.changed_at = changed_at;
             if std::mem::replace(&mut track.since, health.since) == health.since || is_first {
                 continue;
             }
@@ -183,10 +187,15 @@ impl Observing {
         truth.isolated_since.filter(|_| is_known).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// How long a backend has been what it is, by a clock that nobody sets.
-    pub(crate) fn held(&self, name: &BackendName, verdict: Verdict) -> Option<Duration> {
-        let track = self.tracks.get(name).filter(|track| track.verdict == verdict)?;
-        Some(track.changed_at?.elapsed())
+    /// How long a backend has been what it is, or was until it was seen to change within this time, by a clock that nobody
+    /// sets.
+    pub(crate) fn held_lately(&self, name: &BackendName, verdict: Verdict, within: Duration) -> Option<Duration> {
+        let track = self.tracks.get(name)?;
+        if track.verdict == verdict {
+            return Some(track.changed_at?.elapsed());
+        }
+        let earlier = track.earlier.filter(|(was, _, until)| *was == verdict && until.elapsed() < within);
+        earlier.map(|(_, held, _)| held)
     }
 
     /// Compares with the state file: says of which changes it knows fewer than were seen. Their moments may have been moved

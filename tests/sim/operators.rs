@@ -10,17 +10,36 @@ use super::clock;
 #[derive(Debug, Default)]
 pub(crate) struct Operators {
     answered: BTreeMap<Target, Override>,
+    /// Orders given so far.
+    orders: u64,
+    /// The newest order of each target that it shall be overridden no more.
+    cleared: BTreeMap<Target, Order>,
 }
 
+/// The number of an order. They are carried out one after the other, as they were given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Order(u64);
+
 impl Operators {
-    /// Somebody was told that an override holds.
-    pub(crate) fn answered(&mut self, decided: Override) {
-        self.answered.insert(decided.target.clone(), decided);
+    /// Somebody gives an order.
+    pub(crate) fn ordered(&mut self) -> Order {
+        self.orders += 1;
+        Order(self.orders)
+    }
+
+    /// Somebody was told that an override holds, as was ordered. While the disk was slow, somebody may have asked meanwhile
+    /// that it holds no more.
+    pub(crate) fn answered(&mut self, order: Order, decided: Override) {
+        if self.cleared.get(&decided.target).is_none_or(|cleared| *cleared < order) {
+            self.answered.insert(decided.target.clone(), decided);
+        }
     }
 
     /// Somebody asks that it holds no more; from then on it need not.
     pub(crate) fn cleared(&mut self, target: &Target) {
         self.answered.remove(target);
+        let order = self.ordered();
+        self.cleared.insert(target.clone(), order);
     }
 
     /// Forgets what has ended, for good: the clock may be set back.

@@ -20,6 +20,8 @@ use super::observing::Observing;
 /// What the simulation sees of a verdict, it sees up to so much later than the controller dates it.
 const SLACK: Duration = Duration::from_millis(1500);
 
+/// Longest time that a slow disk takes to write a plan: what is being written, and then the plan.
+const WRITTEN: Duration = Duration::from_secs(7);
 /// Longest time until something known is planned for.
 const BEHIND_MAX: Duration = Duration::from_secs(4);
 /// Longest time from a plan to the end of a push that is made for it: gathering, the pace of a slow edge and a slow disk.
@@ -41,12 +43,18 @@ pub(crate) struct Planning {
     left_out: BTreeMap<BackendName, Instant>,
     /// When each address was last declared to take traffic of each service.
     declared_at: BTreeMap<(String, SocketAddr), Instant>,
+    /// What was declared before, and until when, newest last.
+    declared_until: Vec<(Instant, Arc<Desired>)>,
     /// When each service was last declared with another policy than `single`.
     plural_at: BTreeMap<String, Instant>,
     /// The clock was set while the controller was away, which it cannot know: it takes hold times for over, or for new.
     was_set_away: bool,
-    /// How often the clock had been set when it left.
+    /// How often the clock had been set when it left, and by how much.
     times_set: u64,
+    set_ms: i64,
+    /// By how much the clock was set while the controller was away, in all: what was up or down before seems to have been so
+    /// for longer, also to the runs after the next.
+    set_away: Duration,
     /// Services whose traffic may return by an operator's word, and since when.
     pub(crate) returning: BTreeMap<String, Instant>,
 }
@@ -60,6 +68,10 @@ struct Look<'w> {
     damping: &'w Damping,
     returning: &'w BTreeMap<String, Instant>,
     is_first: bool,
+    /// How much longer than it was something may be taken to have been so.
+    slack: Duration,
+    /// Another backend serves where there is one at a time: that was written before it was told.
+    is_written_first: bool,
 }
 
 impl Planning {
@@ -84,11 +96,21 @@ impl Planning {
 
     fn note_declared(&mut self, desired: &Desired) {
         let earlier = self.last.as_ref().map(|before| Arc::clone(&before.desired));
+        if let Some(earlier) = earlier.clone().filter(|earlier| earlier.revision != desired.revision) {
+            self.declared_until.retain(|(until, _)| until.elapsed() < UNDER_WAY);
+            self.declared_until.push((Instant::now(), earlier));
+        }
         for backend in earlier.iter().flat_map(|it| it.backends.values()).chain(desired.backends.values()) {
             if backend.state == BackendState::Active && backend.weight > 0 {
                 self.declared_at.insert((backend.service.to_string(), backend.upstream()), Instant::now());
             }
         }
+    }
+
+    /// What is declared, and what was so lately that what an edge has just been sent may be made of it.
+    pub(crate) fn declared_lately(&self) -> Vec<Arc<Desired>> {
+        let earlier = self.declared_until.iter().filter(|(until, _)| until.elapsed() < UNDER_WAY);
+        earlier.map(|(_, desired)| Arc::clone(desired)).chain(declared(self)).collect()
     }
 
     /// True for an address that is declared for a service, or was so lately that a push for it may be under way.
@@ -113,12 +135,13 @@ impl Planning {
 
     /// The controller is away.
     pub(crate) fn stopped(&mut self) {
-        self.times_set = clock::times_set();
+        (self.times_set, self.set_ms) = (clock::times_set(), clock::set_ms());
     }
 
     pub(crate) fn restarted(&mut self) {
         self.is_first = true;
         self.was_set_away = clock::times_set() != self.times_set;
+        self.set_away += Duration::from_millis(clock::set_ms().abs_diff(self.set_ms));
     }
 
     /// Takes a look at a plan; says what must not be.
@@ -140,7 +163,9 @@ impl Planning {
         let down = members.filter(|member| member.role == Role::Out(Exclusion::Down)).map(|it| it.backend.name.clone());
         let mut earlier = std::mem::take(&mut self.left_out);
         self.left_out = down.map(|name| (name.clone(), earlier.remove(&name).unwrap_or_else(Instant::now))).collect();
-        let look = Look { desired, observing, damping, returning: &self.returning, is_first };
+        let is_written_first = moves_alone(before.as_ref(), snapshot);
+        let slack = SLACK + self.set_away;
+        let look = Look { desired, observing, damping, returning: &self.returning, is_first, slack, is_written_first };
         let mut faults = Vec::new();
         if had_some && desired.services.is_empty() {
             faults.push(("last good wins", format!("{} declares nothing and is served", snapshot.plan.revision)));
@@ -166,10 +191,17 @@ impl Look<'_> {
         *state == BackendState::Active && *weight > 0 && !at_work && !is_out
     }
 
+    /// How long a backend has been what it is; in a plan that was written first, what it was when the plan was made counts
+    /// as well.
+    fn held(&self, member: &Member, verdict: Verdict) -> Option<Duration> {
+        let within = if self.is_written_first { WRITTEN } else { Duration::ZERO };
+        self.observing.held_lately(&member.backend.name, verdict, within)
+    }
+
     /// True where a backend was up for so long, or an operator says so.
     fn was_up_for(&self, member: &Member, time: Duration) -> bool {
         is_overridden(member, Action::Up)
-            || self.observing.held(&member.backend.name, Verdict::Up).is_some_and(|held| held + SLACK >= time)
+            || self.held(member, Verdict::Up).is_some_and(|held| held + self.slack >= time)
     }
 
     /// Observation alone never leaves nothing; of one at a time there is one.
@@ -209,8 +241,12 @@ impl Look<'_> {
             let detail = format!("{} of {name}: {:?}", member.backend.name, roles(service));
             faults.push(("what flaps is held while another is up", detail));
         }
-        let now = clock::now();
-        let ended = service.members.iter().find(|it| it.overridden.as_ref().is_some_and(|it| it.until <= now));
+        // It may have ended while the plan was written, or by a clock that was set meanwhile.
+        if self.is_written_first && clock::was_set_within(WRITTEN) {
+            return;
+        }
+        let made_at = clock::now().minus(if self.is_written_first { WRITTEN } else { Duration::ZERO });
+        let ended = service.members.iter().find(|it| it.overridden.as_ref().is_some_and(|it| it.until <= made_at));
         if let Some(member) = ended {
             faults.push(("an override ends by itself", format!("{} of {name} is planned by one", member.backend.name)));
         }
@@ -226,15 +262,17 @@ impl Look<'_> {
             (Policy::Single { confirm, .. }, Some(Choice::Backend(left)), Some(Choice::Backend(taken)))
                 if left != taken =>
             {
+                let was_gone = before.member(left).is_some_and(|left| !self.is_candidate(&before.service, left));
                 let (left, taken) = (after.member(left), after.member(taken));
                 let Some((left, taken)) = left.zip(taken) else { return };
-                if !self.may_change(after, left, taken, *confirm) {
+                // Of plans that were made in one go only the last is seen: who was gone before it may have been left then.
+                if !was_gone && !self.may_change(after, left, taken, *confirm) {
                     let detail = format!(
                         "{}: from {} to {}, which has been down for {:?} of {confirm:?}: {:?}",
                         after.service.name,
                         left.backend.name,
                         taken.backend.name,
-                        self.observing.held(&left.backend.name, Verdict::Down),
+                        self.held(left, Verdict::Down),
                         roles(after)
                     );
                     faults.push(("`single` changes only after `confirm`", detail));
@@ -256,8 +294,7 @@ impl Look<'_> {
 
     fn may_change(&self, service: &EffectiveService, left: &Member, taken: &Member, confirm: Duration) -> bool {
         let is_gone = !self.is_candidate(&service.service, left);
-        let is_confirmed =
-            self.observing.held(&left.backend.name, Verdict::Down).is_some_and(|held| held + SLACK >= confirm);
+        let is_confirmed = self.held(left, Verdict::Down).is_some_and(|held| held + self.slack >= confirm);
         let is_back = match service.service.routing.failback {
             Failback::After(hold) => taken.tier < left.tier && self.was_up_for(taken, hold),
             Failback::Manual => false,
@@ -309,6 +346,14 @@ impl Look<'_> {
             }
         }
     }
+}
+
+/// True where a plan has another backend than the one before for a service that has one at a time.
+fn moves_alone(before: Option<&PlanSnapshot>, after: &PlanSnapshot) -> bool {
+    after.plan.effective.services.iter().any(|(name, service)| {
+        let before = before.and_then(|before| before.plan.effective.services.get(name));
+        matches!(service.choice, Some(Choice::Backend(_))) && before.is_none_or(|it| it.choice != service.choice)
+    })
 }
 
 /// How long something has been so, once that is too long.

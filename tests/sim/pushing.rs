@@ -9,7 +9,6 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::inventory::POISON;
-use super::planning::declared;
 use super::world::World;
 
 /// Pushes within one window, at most.
@@ -31,10 +30,13 @@ pub(crate) fn arrived(world: &mut World, name: &'static str, json: &Value) {
     }
 }
 
-/// An edge has refused a configuration, and its answer has come.
+/// An edge has refused a configuration, and its answer has come. The last good one is sent again all the same where an edge
+/// has lost it: nothing better can come in its place.
 pub(crate) fn refused(world: &mut World, name: &'static str, json: Value) {
     let newest = world.planning.last.as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
-    world.edge(name).refused = newest.map(|plan| (json, plan));
+    let edge = world.edge(name);
+    let is_last_good = edge.past.last() == Some(&json);
+    edge.refused = newest.filter(|_| !is_last_good).map(|plan| (json, plan));
 }
 
 /// A write of bascule's has arrived, and its load begins or is refused.
@@ -102,7 +104,6 @@ pub(crate) fn pushed(world: &mut World, name: &'static str) {
             }
         }
     }
-    if let Some(declared) = declared(&world.planning) {
-        world.declared.insert(name, declared);
-    }
+    let declared = world.planning.declared_lately();
+    world.declared.insert(name, declared);
 }

@@ -59,8 +59,9 @@ fn judge(
     if all.len() > ALONE && all.iter().any(is_erring) {
         return None;
     }
-    let revisions = [declared(&world.planning), world.declared.get(name).cloned()];
-    if revisions.iter().any(|desired| desired.as_deref().is_none_or(|desired| may_fail(desired, service))) {
+    let (now, pushed) = (declared(&world.planning), world.declared.get(name));
+    let (now, pushed) = now.zip(pushed)?;
+    if pushed.iter().chain([&now]).any(|desired| may_fail(desired, service)) {
         return None;
     }
     let living: Vec<_> = all.into_iter().filter(|addr| world.truth.answers(*addr)).collect();

@@ -39,8 +39,8 @@ pub(crate) struct World {
     pub(crate) damping: Damping,
     pub(crate) planning: Planning,
     pub(crate) operators: Operators,
-    /// What was declared when each edge was last pushed to.
-    pub(crate) declared: BTreeMap<&'static str, Arc<Desired>>,
+    /// What each edge may run: all that was declared when it was last pushed to, and shortly before.
+    pub(crate) declared: BTreeMap<&'static str, Vec<Arc<Desired>>>,
     pub(crate) history: History,
 }
 

@@ -162,3 +162,42 @@ fn a_report_is_news_once() {
     assert!(is_news(6, asks(50)) && !is_news(7, asks(50)) && !is_news(8, asks(1)), "at most twice a minute");
     assert!(is_news(66, asks(1)));
 }
+
+/// Failures at an old address, with the network there, say nothing of whether it is there while the new one is tried.
+#[test]
+fn what_was_out_of_reach_elsewhere_does_not_count_here() {
+    let files = |address: &str| {
+        let backend =
+            |name, site, addr| format!("{{service: api, name: {name}, site: {site}, addr: {addr}, port: 80}}");
+        let files = [
+            ("sites/dijon.yaml", "name: dijon\nsubnets: [10.200.1.0/24]\n".to_owned()),
+            ("sites/thory.yaml", "name: thory\nsubnets: [10.200.2.0/24]\n".to_owned()),
+            ("services/api.yaml", "name: api\ndomains: [api.acecinema.fr]\nhealth: {type: tcp}\n".to_owned()),
+            ("backends/a.yaml", backend("a", "dijon", address)),
+            ("backends/b.yaml", backend("b", "thory", "10.200.2.1")),
+        ];
+        let files: FileSet = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+        let loaded = load(&files, Revision::new("r"));
+        loaded.desired.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+    };
+    let at = |second| NOW.plus(Duration::from_secs(second));
+    let take = |state: &mut State, second, name: &str, outcome| {
+        let (backend, latency, told) = (name.parse().expect("a name"), Duration::ZERO, Told::default());
+        let sample = Sample { backend, vantage: Vantage::Controller, at: at(second), latency, outcome, told };
+        state.take(&sample, &mut Vec::new());
+        state.watched[&sample.backend].health.clone()
+    };
+    let lost = || Outcome::Fail(Failure::Timeout);
+    let mut state = State::default();
+    state.follow(&files("10.200.1.1"), BTreeMap::new(), NOW);
+    take(&mut state, 1, "a", lost());
+    state.follow(&files("10.200.1.2"), BTreeMap::new(), at(2));
+    take(&mut state, 3, "b", Outcome::Pass);
+    for second in 4..20 {
+        assert_eq!(take(&mut state, second, "a", lost()).verdict, Verdict::Unknown, "nobody has been reached since");
+    }
+    assert_eq!(state.watched[&"a".parse().expect("a name")].health.availability.share(), None);
+    take(&mut state, 20, "b", Outcome::Pass);
+    let health = &state.watched[&"a".parse().expect("a name")].health;
+    assert_eq!((health.verdict, health.availability.share()), (Verdict::Down, Some(0.0)), "{health:?}");
+}

@@ -120,6 +120,11 @@ impl<'e> Shares<'e> {
         Self { backends: backends.to_vec(), weights, is_passing: false }
     }
 
+    /// The same for each: a request that tries them one after the other comes to every one of them.
+    pub(super) fn even(backends: &[&'e Arc<Backend>]) -> Self {
+        Self { backends: backends.to_vec(), weights: vec![1; backends.len()], is_passing: false }
+    }
+
     /// The addresses to dial, each as often as its share asks.
     pub(super) fn upstreams(&self) -> Vec<Upstream> {
         let dial = |index: usize| Upstream { dial: self.backends[index].upstream().to_string() };

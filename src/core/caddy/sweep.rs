@@ -41,7 +41,7 @@ impl Sweep {
         let mut vars = BTreeMap::new();
         let mut links: Vec<Handler<'static>> = Vec::new();
         for backends in parts(backends) {
-            let mut upstreams = Shares::declared(backends).upstreams();
+            let mut upstreams = Shares::even(backends).upstreams();
             for Upstream { dial } in &mut upstreams {
                 // Two digits, so that they stand in their order.
                 let variable = format!("sweep{:02}", vars.len());

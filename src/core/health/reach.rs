@@ -6,18 +6,19 @@ use crate::core::model::{BackendName, SiteName, Timestamp};
 /// Tells failures of backends from a failure of the prober's own network.
 ///
 /// When a site is lost, the others still answer. When nothing answers any more at any site, the fault is most likely here,
-/// and every verdict would be wrong. So a backend that cannot be reached is believed to be down only once something else,
-/// anywhere, has been reached since it could not be.
+/// and every verdict would be wrong. So a failure to reach a backend counts only once something else, anywhere, has been
+/// reached by a probe that began after the failed one: then there was a network to reach the backend through. That others
+/// were reached between this failure and the one before says nothing of this one.
 #[derive(Debug, Default)]
 pub struct Reach {
     /// When each site with probed backends was last sampled.
     sites: BTreeMap<SiteName, Option<Timestamp>>,
-    /// When anything was last reached.
+    /// When the newest of the probes began that reached anything.
     reached_at: Option<Timestamp>,
-    /// Since when each backend has been out of reach.
+    /// Since when each backend has been out of reach; where failures of it are held, since when they are.
     unreached_since: BTreeMap<BackendName, Timestamp>,
-    /// Backends that would be down by now if they were believed to be.
-    held: BTreeSet<BackendName>,
+    /// Backends whose newest failure does not count yet, and when that probe began.
+    held: BTreeMap<BackendName, Timestamp>,
     isolated_since: Option<Timestamp>,
 }
 
@@ -42,7 +43,7 @@ impl Reach {
         self.sites = probed.clone().map(site).collect();
         let backends: BTreeSet<&BackendName> = probed.map(|(_, backend)| backend).collect();
         self.unreached_since.retain(|backend, _| backends.contains(backend));
-        self.held.retain(|backend| backends.contains(backend));
+        self.held.retain(|backend, _| backends.contains(backend));
     }
 
     /// Takes a sample of a backend at a site.
@@ -50,35 +51,44 @@ impl Reach {
         if !sample.outcome.tells_of_backend() {
             return Belief::Sample;
         }
-        let Sample { backend, at, .. } = sample;
+        let Sample { backend, at, latency, .. } = sample;
+        let began_at = at.minus(*latency);
         if let Some(newest) = self.sites.get_mut(site) {
             *newest = (*newest).max(Some(*at));
         }
         if is_out_of_reach(&sample.outcome) {
-            let since = *self.unreached_since.entry(backend.clone()).or_insert(*at);
-            if self.sites.len() < 2 || self.reached_at >= Some(since) {
+            let since = self.unreached_since.entry(backend.clone()).or_insert(*at);
+            if self.sites.len() < 2 || self.reached_at >= Some(began_at) {
+                self.held.remove(backend);
                 return Belief::Sample;
             }
-            self.held.insert(backend.clone());
+            if self.reached_at >= Some(*since) {
+                *since = *at;
+            }
+            self.held.insert(backend.clone(), began_at);
             // Nobody has been reached since, and everybody has been tried.
-            if self.isolated_since.is_none() && self.sites.values().all(|newest| *newest >= Some(since)) {
-                self.isolated_since = Some(since);
+            if self.isolated_since.is_none() && self.sites.values().all(|newest| *newest >= Some(*since)) {
+                self.isolated_since = Some(*since);
             }
             return Belief::Held;
         }
-        self.reached_at = self.reached_at.max(Some(*at));
+        self.reached_at = self.reached_at.max(Some(began_at));
         self.unreached_since.remove(backend);
-        let mut held = std::mem::take(&mut self.held);
-        held.remove(backend);
+        self.held.remove(backend);
         if self.isolated_since.take().is_some() {
+            self.held.clear();
             return Belief::Returns(std::mem::take(&mut self.unreached_since).into_keys().collect());
         }
-        if held.is_empty() { Belief::Sample } else { Belief::Confirms(held) }
+        let confirmed: BTreeSet<BackendName> =
+            self.held.iter().filter(|(_, failed)| **failed <= began_at).map(|(name, _)| name.clone()).collect();
+        self.held.retain(|backend, _| !confirmed.contains(backend));
+        if confirmed.is_empty() { Belief::Sample } else { Belief::Confirms(confirmed) }
     }
 
     /// Takes moments along when the wall clock is set, by so many milliseconds.
     pub fn clock_set(&mut self, millis: i64) {
         let moments = self.sites.values_mut().flatten().chain(self.unreached_since.values_mut());
+        let moments = moments.chain(self.held.values_mut());
         for at in moments.chain(&mut self.reached_at).chain(&mut self.isolated_since) {
             *at = at.by_clock_set(millis);
         }
@@ -121,12 +131,17 @@ mod tests {
         }
 
         fn take(&mut self, second: i64, name: &str, outcome: Outcome) -> Belief {
+            self.take_after((second, name, outcome, Duration::ZERO))
+        }
+
+        /// Takes the outcome of a probe that ended at this second and had taken so long.
+        fn take_after(&mut self, (second, name, outcome, latency): (i64, &str, Outcome, Duration)) -> Belief {
             let site = if name.starts_with('d') { "dijon" } else { "thory" };
             let sample = Sample {
                 backend: name.parse().expect("a name"),
                 vantage: Vantage::Controller,
                 at: at(second),
-                latency: Duration::ZERO,
+                latency,
                 outcome,
                 told: Told::default(),
             };
@@ -198,6 +213,31 @@ mod tests {
         let unmade = Outcome::Fail(Failure::Prober("no free socket".to_owned()));
         assert_eq!(sites.take(2, "t1", unmade), Belief::Sample);
         assert_eq!(sites.lost(3, "d1"), Belief::Held);
+    }
+
+    #[test]
+    fn what_was_reached_before_a_failure_says_nothing_of_it() {
+        let mut sites = Sites::new();
+        // Two short isolations: d1 is never tried in between.
+        assert_eq!(sites.lost(1, "d1"), Belief::Held);
+        assert_eq!(sites.reached(2, "t1"), Belief::Confirms(set(&["d1"])));
+        assert_eq!(sites.lost(4, "d1"), Belief::Held);
+        assert_eq!(sites.0.isolated_since(), None, "thory has not been tried since");
+        assert_eq!(sites.lost(5, "t1"), Belief::Held);
+        assert_eq!(sites.lost(6, "d1"), Belief::Held);
+        assert_eq!(sites.0.isolated_since(), Some(at(4)));
+    }
+
+    #[test]
+    fn a_failure_counts_where_another_was_reached_meanwhile() {
+        let mut sites = Sites::new();
+        let failed =
+            |second, name, latency| (second, name, Outcome::Fail(Failure::Timeout), Duration::from_secs(latency));
+        sites.reached(3, "t1");
+        assert_eq!(sites.take_after(failed(4, "d1", 2)), Belief::Sample, "it began at 2");
+        assert_eq!(sites.take_after(failed(5, "d2", 1)), Belief::Held, "it began at 4");
+        assert_eq!(sites.take_after((6, "t1", Outcome::Pass, Duration::from_secs(3))), Belief::Sample, "it began at 3");
+        assert_eq!(sites.reached(7, "t1"), Belief::Confirms(set(&["d2"])));
     }
 
     #[test]

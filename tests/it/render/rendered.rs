@@ -313,3 +313,35 @@ fn every_change_of_what_is_served_changes_the_digest() {
     assert_eq!(by(Verdict::Unknown), by(Verdict::Up));
     assert_ne!(by(Verdict::Down), by(Verdict::Up));
 }
+
+/// A request has as many tries in the last link as there are backends in it. One that stood there more often would take those
+/// of the others.
+#[test]
+fn the_sweep_comes_to_everybody_whatever_their_weights() {
+    let backend = |number: u32| {
+        let weight = if number == 5 { 9 } else { 1 };
+        format!("{{service: www, name: www-{number}, site: dijon, addr: 127.1.0.{number}, port: 80, weight: {weight}}}")
+    };
+    let backends = (1..=6).map(backend).collect::<Vec<_>>().join("\n---\n");
+    let desired = desired(Texts { backends: &backends, ..MINIMAL });
+    let effective = merge(&desired, &observed(&desired, |_| Verdict::Up));
+    let config = render(&effective, desired.edges.values().next().expect("an edge")).config();
+    let mut sweep = Vec::new();
+    links(&config, &mut sweep);
+    let dials: Vec<_> = sweep.iter().flatten().collect();
+    assert_eq!(sweep.len(), 4, "three alone, and a last one for the rest: {sweep:?}");
+    assert_eq!(dials.iter().collect::<BTreeSet<_>>().len(), 6);
+    assert_eq!(dials.len(), 6, "{sweep:?}");
+}
+
+/// The upstreams of every proxy that believes nothing.
+fn links(json: &Value, found: &mut Vec<Vec<String>>) {
+    if json["handler"] == "reverse_proxy" && json.get("health_checks").is_none() {
+        let dials = json["upstreams"].as_array().into_iter().flatten();
+        found.push(dials.filter_map(|it| it["dial"].as_str().map(ToOwned::to_owned)).collect());
+    }
+    let object = json.as_object().into_iter().flat_map(|fields| fields.values());
+    for value in object.chain(json.as_array().into_iter().flatten()) {
+        links(value, found);
+    }
+}
