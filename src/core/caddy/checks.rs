@@ -109,9 +109,9 @@ fn common_probe<'e>(backends: &[&'e Arc<Backend>]) -> Option<&'e Probe> {
 /// Caddy's own check of the backends.
 ///
 /// None where Caddy cannot ask the same question as the probe, since a check that judges differently would take out what
-/// the probe finds good: a probe by TCP or gRPC, several tries, different paths in one service, or statuses that Caddy cannot say. A body
-/// that Caddy cannot judge is left to the probe: a check that asks less takes out nothing that is good. An answer that is too
-/// slow is none to Caddy.
+/// the probe finds good: a probe by TCP or gRPC, several tries, different paths in one service, or statuses that Caddy cannot
+/// say. A body that Caddy cannot judge is left to the probe: a check that asks less takes out nothing that is good. An answer
+/// that is too slow is none to Caddy.
 fn direct<'e>(service: &'e Service, backends: &[&'e Arc<Backend>]) -> Option<Active<'e>> {
     let probe = common_probe(backends)?;
     let Probe { tries, interval, rise, fall, .. } = probe;

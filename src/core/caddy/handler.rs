@@ -46,7 +46,7 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
         // request; the sweep comes back to it.
         let passive = sweep.is_some().then(|| HealthChecks { active: None, passive: Some(checks::passive(service)) });
         let shares = Shares::declared(&everything);
-        links.push(link(service, shares.backends.len(), shares.upstreams(), passive));
+        links.push(link(service, shares.backends.len(), shares.upstreams(), service.routing.sticky.as_ref(), passive));
     }
     if is_last_page {
         links.push(page(&service.routing.page));
@@ -94,23 +94,25 @@ fn tier_links<'e>(
         let is_asked = is_relayed || !tier.backends.iter().any(is_held);
         let active = checks::active(service, checking, &tier.backends).filter(|_| is_asked);
         let checks = HealthChecks { active, passive: Some(checks::passive(service)) };
-        link(service, tier.backends.len(), tier.upstreams(), Some(checks))
+        link(service, tier.backends.len(), tier.upstreams(), service.routing.sticky.as_ref(), Some(checks))
     };
     tiers.iter().map(tier_link).collect()
 }
 
-/// A link over so many backends; without checks it believes nothing, and every upstream is tried.
+/// A link over so many backends, of which one may be kept for each client; without checks it believes nothing, and every
+/// upstream is tried.
 pub(super) fn link<'e>(
     service: &Service,
     backends: usize,
     upstreams: Vec<Upstream>,
+    sticky: Option<&Sticky>,
     checks: Option<HealthChecks<'e>>,
 ) -> Handler<'e> {
     Handler::Proxy(Box::new(ReverseProxy {
         handle_response: Vec::new(),
         handler: "reverse_proxy",
         health_checks: checks,
-        load_balancing: load_balancing(service, backends),
+        load_balancing: load_balancing(service, backends, sticky),
         // Without it every push closes every WebSocket through this handler at once. Caddy knows one delay for all of them:
         // a longer time to drain is one for the streams of other backends too.
         stream_close_delay: go_duration(service.timeouts.stream_close.max(service.timeouts.drain)),
@@ -169,14 +171,14 @@ fn transport(service: &Service) -> Transport {
     }
 }
 
-fn load_balancing(service: &Service, backends: usize) -> LoadBalancing {
+fn load_balancing(service: &Service, backends: usize, sticky: Option<&Sticky>) -> LoadBalancing {
     let shared = SelectionPolicy::of("round_robin");
     LoadBalancing {
         // A try for each upstream, so that one living one is found among dead ones; no `try_duration`, whose pauses a
         // push would cut short with an error.
         retries: backends.clamp(RETRIES_MIN, RETRIES_MAX),
         retry_match: [RetryMatch { method: &chain::SAFE_METHODS }],
-        selection_policy: match &service.routing.sticky {
+        selection_policy: match sticky {
             _ if backends == 1 => shared,
             None => shared,
             Some(Sticky::Cookie) => SelectionPolicy {

@@ -48,7 +48,8 @@ impl Sweep {
                 let address = std::mem::replace(dial, format!("{{http.vars.{variable}}}"));
                 vars.insert(variable, address);
             }
-            links.push(link(service, backends.len(), upstreams, None));
+            // Nobody is kept for a client: what has just failed must not be asked at every try.
+            links.push(link(service, backends.len(), upstreams, None, None));
         }
         let last = links.len().saturating_sub(1);
         chain::passing_on(links.iter_mut().take(last));

@@ -323,11 +323,14 @@ fn the_sweep_comes_to_everybody_whatever_their_weights() {
         format!("{{service: www, name: www-{number}, site: dijon, addr: 127.1.0.{number}, port: 80, weight: {weight}}}")
     };
     let backends = (1..=6).map(backend).collect::<Vec<_>>().join("\n---\n");
-    let desired = desired(Texts { backends: &backends, ..MINIMAL });
+    let services = format!("{SERVICE}routing: {{sticky: cookie}}\n");
+    let desired = desired(Texts { services: &services, backends: &backends, ..MINIMAL });
     let effective = merge(&desired, &observed(&desired, |_| Verdict::Up));
     let config = render(&effective, desired.edges.values().next().expect("an edge")).config();
     let mut sweep = Vec::new();
     links(&config, &mut sweep);
+    let named = config["apps"]["http"]["servers"]["bascule-http"]["named_routes"].to_string();
+    assert!(!named.contains("cookie"), "a client's own backend would take all of its tries");
     let dials: Vec<_> = sweep.iter().flatten().collect();
     assert_eq!(sweep.len(), 4, "three alone, and a last one for the rest: {sweep:?}");
     assert_eq!(dials.iter().collect::<BTreeSet<_>>().len(), 6);
