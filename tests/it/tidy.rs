@@ -63,6 +63,7 @@ fn planted_faults_are_found() {
         ("src/core/routing/plan.rs", "use tokio::sync::watch;"),
         ("src/core/routing/plan.rs", "use std::{fmt, fs};"),
         ("src/core/health/step.rs", "let now = std::time::Instant::now();"),
+        ("src/core/health/step.rs", "#[cfg(test)]\nmod tests {\n    use std::fs;\n}\nuse tokio::sync::watch;"),
         ("src/core/health/step.rs", "let now = SystemTime::now();"),
         ("src/core/health/step.rs", "use std::collections::{BTreeMap, HashMap};"),
         ("src/core/model/address.rs", "use std::net::{IpAddr, ToSocketAddrs};"),

@@ -112,7 +112,7 @@ fn layering(path: &str, code: &str) -> Vec<String> {
     };
     let mut faults = Vec::new();
     // Tests inside a file may use what its code may not: the wall is around the code.
-    for Mention { line, path: mentioned } in mentions(before_tests(code), &module) {
+    for Mention { line, path: mentioned } in mentions(&without_tests(code), &module) {
         let mut fault = |reason: &str| faults.push(format!("{path}:{line}: `{mentioned}`: {reason}"));
         if let Some(inside) = mentioned.strip_prefix("crate::") {
             let other = UNITS.iter().map(|(name, _)| *name).find(|name| is_at_or_below(inside, name));
@@ -161,6 +161,11 @@ fn is_within(path: &str, place: &str) -> bool {
     path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest == ".rs" || rest.starts_with('/'))
 }
 
-fn before_tests(code: &str) -> &str {
-    code.split_once("#[cfg(test)]\nmod tests {").map_or(code, |(before, _)| before)
+/// The code without its tests, which leave their lines empty.
+fn without_tests(code: &str) -> String {
+    let Some((before, rest)) = code.split_once("#[cfg(test)]\nmod tests {") else { return code.to_owned() };
+    let (tests, after) = rest.split_once("\n}\n").unwrap_or((rest, ""));
+    // The two lines at which it was cut, and the one that ends it.
+    let lines = tests.matches('\n').count() + 3;
+    format!("{before}{}{after}", "\n".repeat(lines))
 }
