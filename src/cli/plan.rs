@@ -9,10 +9,11 @@ use serde::Serialize;
 use super::{EXIT_CHANGES, inputs, print};
 use crate::core::caddy::{EdgeChange, Pool, dialed, diff, render};
 use crate::core::inventory::Desired;
-use crate::core::model::{EdgeName, counted};
+use crate::core::model::{EdgeName, Revision, counted};
 use crate::core::review::{self, review};
 use crate::core::routing::{Inputs, Leaving, plan};
 use crate::edge::{Admin as _, AdminSettings, CaddyAdmin};
+use crate::git::SourceError;
 
 /// What `--against` says for the live edges.
 const LIVE: &str = "live";
@@ -26,7 +27,8 @@ pub(super) struct Args {
     #[arg(long, env = "BASCULE_EDGE", value_name = "NAME")]
     edge: Option<EdgeName>,
     /// What it is compared with: the live edges, a revision of the repository that it is in (`origin/main`), or another
-    /// folder. With a revision or a folder no edge is asked, and the shares of traffic are told.
+    /// folder. With a revision or a folder no edge is asked, and the shares of traffic are told. Every backend counts as up:
+    /// with the live edges, what a controller took out shows as a change.
     #[arg(long, env = "BASCULE_AGAINST", value_name = "live|REVISION|DIR", default_value = "live")]
     against: String,
     /// How the result is written.
@@ -95,17 +97,34 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 /// Compares with what another folder or revision declares; true where something differs.
 async fn against_another(path: &Path, against: &str, after: &Desired, format: PlanFormat) -> anyhow::Result<bool> {
     let before = if Path::new(against).is_dir() {
-        inputs::read(Path::new(against)).await?
+        inputs::read(Path::new(against)).await
     } else {
-        inputs::read_revision(path, against).await?
+        inputs::read_revision(path, against).await
     };
-    let review = review(before.desired()?, after);
+    let review = match before {
+        Ok(before) => {
+            if before.is_invalid() {
+                eprintln!("`{against}`, which it is compared with, has errors:");
+            }
+            review(before.desired()?, after)
+        }
+        Err(error) if has_no_inventory(&error) => {
+            eprintln!("{error}: everything counts as new");
+            review(&Desired::empty(Revision::new(against)), after)
+        }
+        Err(error) => return Err(error),
+    };
     print(match format {
         PlanFormat::Text => review::text(&review),
         PlanFormat::Json => review::json(&review),
         PlanFormat::Markdown => review::markdown(&review),
     })?;
     Ok(!review.is_empty())
+}
+
+/// True where a revision can be read and has no inventory yet.
+fn has_no_inventory(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SourceError::PathMissing { .. } | SourceError::NoYaml { .. }))
 }
 
 fn text(plans: &[EdgePlanDto]) -> String {

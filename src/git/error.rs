@@ -140,7 +140,9 @@ pub enum SourceError {
         suggestion: Option<String>,
     },
     /// A text names no commit.
-    #[error("`{revision}` is no revision of `{place}`; give a commit, a branch or a tag that `git rev-parse` finds")]
+    #[error(
+        "`{revision}` is no revision of `{place}`; give a commit, a branch or a tag that `git rev-parse` finds; a shallow clone may have to fetch it first"
+    )]
     RevisionMissing {
         /// The repository.
         place: String,

@@ -266,6 +266,23 @@ fn ready_is_a_revision_and_every_edge_tried() {
     assert!(seen(&desired, &Observed::default(), None, &edges).ready);
 }
 
+#[test]
+fn a_page_in_place_of_a_service_is_a_fault() {
+    let services = TEXTS.services.replace("name: api,", "name: api, routing: {when_all_down: page},");
+    let desired = desired(Texts { services: &services, ..TEXTS });
+    let down = |name: &str| (name.parse().expect("a name"), health(Verdict::Down, 30, Outcome::Pass));
+    let backends = ["api-dijon-1", "api-thory-1"].map(down).into();
+    let observed = Observed { backends, ..Observed::new() };
+    let plan = plan(&desired, &observed, None);
+    let status = seen(&desired, &observed, Some(&plan), &BTreeMap::new());
+    let told: Vec<_> = status.faults.iter().filter(|fault| fault.scope == "service api").collect();
+    assert_eq!(told.len(), 1, "{:?}", status.faults);
+    assert_eq!(
+        (told[0].message.as_str(), told[0].age_seconds),
+        ("none of its backends is up; clients get its page", 30)
+    );
+}
+
 /// How dijon stands with two backends at verdicts by letter, the others being disabled.
 fn dijon(letters: &str) -> (SiteState, Option<Timestamp>) {
     let mut desired = desired(TEXTS);

@@ -38,6 +38,19 @@ pub struct Desired {
     pub edges: BTreeMap<EdgeName, Arc<Edge>>,
 }
 
+impl Desired {
+    /// Nothing at all.
+    pub const fn empty(revision: Revision) -> Self {
+        Self {
+            revision,
+            sites: BTreeMap::new(),
+            services: BTreeMap::new(),
+            backends: BTreeMap::new(),
+            edges: BTreeMap::new(),
+        }
+    }
+}
+
 /// A place that can be cut off as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {

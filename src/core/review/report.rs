@@ -122,7 +122,10 @@ fn summary(review: &Review) -> String {
         (review.count(Kind::Added), review.count(Kind::Changed), review.count(Kind::Removed));
     let pushes = match &review.pushes[..] {
         [] => "no push needed".to_owned(),
-        edges => format!("{} needed", counted(edges.len(), "push")),
+        edges => {
+            let names: Vec<_> = edges.iter().map(EdgeName::as_str).collect();
+            format!("{} needed: {}", counted(edges.len(), "push"), names.join(", "))
+        }
     };
     let affected = counted(review.services.len(), "service");
     format!("Plan: {added} to add, {changed} to change, {removed} to remove; {affected} affected; {pushes}")

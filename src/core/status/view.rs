@@ -8,7 +8,7 @@ use super::{
 use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome};
 use crate::core::inventory::{BackendState, Desired, Edge};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp, counted};
-use crate::core::routing::{EffectiveService, Leaving, Member, Override, Overrides, Plan, Role};
+use crate::core::routing::{EffectiveService, Leaving, Member, Override, Overrides, Plan, Role, Serving};
 
 /// Everything a view is made of.
 #[derive(Debug, Clone, Copy)]
@@ -155,6 +155,13 @@ fn faults(inputs: &Inputs<'_>, sites: Option<&Sites<'_>>) -> Vec<FaultDto> {
             members.filter(|member| matches!(member.role, Role::Guarded(_))).filter_map(since_of).max()
         };
         faults.push(fault(hold.scope(), hold.reason(), since.unwrap_or(now), &[]));
+    }
+    let services = inputs.plan.into_iter().flat_map(|plan| plan.effective.services.values());
+    for service in services.filter(|service| service.serving == Serving::Page) {
+        let since_of = |member: &Member| inputs.observed.backends.get(&member.backend.name)?.since;
+        let message = "none of its backends is up; clients get its page".to_owned();
+        let since = service.members.iter().filter_map(since_of).max();
+        faults.push(fault(format!("service {}", service.service.name), message, since.unwrap_or(now), &[]));
     }
     faults
 }

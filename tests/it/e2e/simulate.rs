@@ -116,7 +116,7 @@ fn a_plan_against_a_revision_or_a_folder_asks_no_edge() {
         assert_eq!(ran.code, Some(2), "{ran:?}");
         assert!(ran.stdout.starts_with(expected), "{}", ran.stdout);
         assert!(ran.stdout.contains("  ! no longer survives the loss of site:dijon\n"), "{}", ran.stdout);
-        let summary = "Plan: 0 to add, 1 to change, 0 to remove; 1 service affected; 1 push needed\n";
+        let summary = "Plan: 0 to add, 1 to change, 0 to remove; 1 service affected; 1 push needed: local\n";
         assert!(ran.stdout.ends_with(summary), "{}", ran.stdout);
     }
     assert!(against("HEAD", &["--format", "markdown"]).stdout.starts_with("**Plan: 0 to add, 1 to change"));
@@ -127,6 +127,32 @@ fn a_plan_against_a_revision_or_a_folder_asks_no_edge() {
     assert!(ran.stderr.contains("`--edge` is for `--against live`"), "{}", ran.stderr);
     let ran = bascule(folder.path(), &["plan", "--against", "HEAD"]);
     assert!(ran.stderr.contains("is in no git repository"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_base_without_an_inventory_is_empty_and_one_with_errors_is_named() {
+    let folder = started();
+    let repo = GitRepo::with(&[("README", "Nothing yet.\n")]);
+    let inventory = folder.path().join("inventory");
+    let copied = std::process::Command::new("cp").arg("-r").arg(&inventory).arg(repo.path()).status();
+    assert!(copied.expect("cp runs").success());
+    let ran = bascule(&repo.path(), &["plan", "--against", "HEAD"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.stdout.lines().next(), Some("+ service www  dijon 50 %, thory 50 %"));
+    assert!(
+        ran.stderr.contains("there is no folder `inventory`") && ran.stderr.contains("counts as new"),
+        "{}",
+        ran.stderr
+    );
+
+    let site = repo.path().join("inventory/sites/dijon.yaml");
+    let good = std::fs::read(&site).expect("a site");
+    std::fs::write(&site, "name: [").expect("a file is written");
+    repo.commit("Break it");
+    std::fs::write(&site, good).expect("a file is written");
+    let ran = bascule(&repo.path(), &["plan", "--against", "HEAD"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""));
+    assert!(ran.stderr.starts_with("`HEAD`, which it is compared with, has errors:\n"), "{}", ran.stderr);
 }
 
 #[test]
