@@ -110,6 +110,17 @@ enum Format {
     Json,
 }
 
+/// How results are written to stdout that reviewers read too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReviewFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For a comment on a pull request.
+    Markdown,
+}
+
 /// Runs the command line.
 pub fn main() -> ExitCode {
     let Cli { log_format, log, command } = match parse() {

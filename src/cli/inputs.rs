@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use crate::core::inventory::report::{self, Style};
 use crate::core::inventory::{Desired, Edge, Loaded, load};
 use crate::core::model::{Diagnostic, EdgeName, FileSet, Limits, Severity};
-use crate::git::{self, Credentials, Location, Source, SourceSettings};
+use crate::git::{self, Credentials, Location, Snapshot, Source, SourceSettings};
 
 /// The folders of an inventory: a folder that has one of them is an inventory.
 const KINDS: [&str; 4] = ["sites", "services", "backends", "edges"];
@@ -50,9 +50,7 @@ pub(super) async fn read_revision(path: &Path, revision: &str) -> anyhow::Result
     let settings = settings(Location::Local(root), below.trim_end_matches('/'));
     let wanted = revision.to_owned();
     let snapshot = tokio::task::spawn_blocking(move || git::read_revision(settings, &wanted)).await??;
-    let files = snapshot.files.context("a first read always has files")?;
-    let Loaded { desired, diagnostics } = load(&files, snapshot.info.id);
-    Ok(Inventory { prefix: format!("{revision}:{below}"), prefix_in_repository: below, files, desired, diagnostics })
+    checked(snapshot, format!("{revision}:{below}"), below)
 }
 
 /// Reads and checks the inventory at `path`: the folder itself, or its `inventory` sub-folder.
@@ -60,10 +58,13 @@ pub(super) async fn read(path: &Path) -> anyhow::Result<Inventory> {
     let folder = find(path)?;
     let settings = settings(Location::Directory(folder.clone()), "");
     let snapshot = Source::open(settings)?.fetch(None).await?;
+    checked(snapshot, format!("{}/", folder.display()), prefix_in_repository(&folder))
+}
+
+fn checked(snapshot: Snapshot, prefix: String, prefix_in_repository: String) -> anyhow::Result<Inventory> {
     let files = snapshot.files.context("a first read always has files")?;
     let Loaded { desired, diagnostics } = load(&files, snapshot.info.id);
-    let prefix = format!("{}/", folder.display());
-    Ok(Inventory { prefix, prefix_in_repository: prefix_in_repository(&folder), files, desired, diagnostics })
+    Ok(Inventory { prefix, prefix_in_repository, files, desired, diagnostics })
 }
 
 /// The folder from the root of its repository's work tree, as forges name files; from the current folder where there is no

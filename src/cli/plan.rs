@@ -2,11 +2,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
-use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 use serde::Serialize;
 
-use super::{EXIT_CHANGES, inputs, print};
+use super::{EXIT_CHANGES, ReviewFormat, inputs, print};
 use crate::core::caddy::{EdgeChange, Pool, dialed, diff, render};
 use crate::core::inventory::Desired;
 use crate::core::model::{EdgeName, Revision, counted};
@@ -33,21 +32,10 @@ pub(super) struct Args {
     against: String,
     /// How the result is written.
     #[arg(long, env = "BASCULE_FORMAT", value_enum, default_value = "text")]
-    format: PlanFormat,
+    format: ReviewFormat,
     /// Exit 2 when something would change, 0 when nothing would.
     #[arg(long, env = "BASCULE_DETAILED_EXITCODE", value_parser = BoolishValueParser::new())]
     detailed_exitcode: bool,
-}
-
-/// How plans are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PlanFormat {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-    /// For a comment on a pull request.
-    Markdown,
 }
 
 /// What would change on one edge.
@@ -87,15 +75,15 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         plans.push(EdgePlanDto { edge: edge.name.to_string(), digest, changes, leaving });
     }
     match format {
-        PlanFormat::Json => print(serde_json::to_string_pretty(&plans)? + "\n")?,
-        PlanFormat::Text => print(text(&plans))?,
-        PlanFormat::Markdown => print(format!("```\n{}```\n", text(&plans)))?,
+        ReviewFormat::Json => print(serde_json::to_string_pretty(&plans)? + "\n")?,
+        ReviewFormat::Text => print(text(&plans))?,
+        ReviewFormat::Markdown => print(format!("```\n{}```\n", text(&plans)))?,
     }
     Ok(code(plans.iter().any(|plan| !plan.changes.is_empty())))
 }
 
 /// Compares with what another folder or revision declares; true where something differs.
-async fn against_another(path: &Path, against: &str, after: &Desired, format: PlanFormat) -> anyhow::Result<bool> {
+async fn against_another(path: &Path, against: &str, after: &Desired, format: ReviewFormat) -> anyhow::Result<bool> {
     let before = if Path::new(against).is_dir() {
         inputs::read(Path::new(against)).await
     } else {
@@ -115,9 +103,9 @@ async fn against_another(path: &Path, against: &str, after: &Desired, format: Pl
         Err(error) => return Err(error),
     };
     print(match format {
-        PlanFormat::Text => review::text(&review),
-        PlanFormat::Json => review::json(&review),
-        PlanFormat::Markdown => review::markdown(&review),
+        ReviewFormat::Text => review::text(&review),
+        ReviewFormat::Json => review::json(&review),
+        ReviewFormat::Markdown => review::markdown(&review),
     })?;
     Ok(!review.is_empty())
 }

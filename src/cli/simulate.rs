@@ -2,10 +2,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 
-use super::{EXIT_REQUIRED, inputs, print};
+use super::{EXIT_REQUIRED, ReviewFormat, inputs, print};
 use crate::core::routing::Target;
 use crate::core::simulate::{Forecast, Outcome, json, markdown, simulate, single_losses, text};
 
@@ -20,21 +19,10 @@ pub(super) struct Args {
     down: Vec<String>,
     /// How the result is written.
     #[arg(long, env = "BASCULE_FORMAT", value_enum, default_value = "text")]
-    format: ForecastFormat,
+    format: ReviewFormat,
     /// Exit 4 when a service that is declared `critical: true` would be down.
     #[arg(long, env = "BASCULE_REQUIRE", value_parser = BoolishValueParser::new())]
     require: bool,
-}
-
-/// How forecasts are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ForecastFormat {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-    /// For a comment on a pull request.
-    Markdown,
 }
 
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
@@ -49,9 +37,9 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     };
     let forecasts = simulate(desired, &losses);
     print(match format {
-        ForecastFormat::Text => text(&forecasts),
-        ForecastFormat::Json => json(&forecasts),
-        ForecastFormat::Markdown => markdown(&forecasts),
+        ReviewFormat::Text => text(&forecasts),
+        ReviewFormat::Json => json(&forecasts),
+        ReviewFormat::Markdown => markdown(&forecasts),
     })?;
     if !require {
         return Ok(ExitCode::SUCCESS);
@@ -69,10 +57,10 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
 /// The critical services that are down, each with what takes it down.
 fn failed(forecasts: &[Forecast]) -> Vec<String> {
     let mut failed = Vec::new();
-    for Forecast { lost, services } in forecasts {
-        let lost: Vec<_> = lost.iter().map(ToString::to_string).collect();
-        for service in services.iter().filter(|it| it.is_critical && it.outcome == Outcome::Down) {
-            failed.push(format!("service {} is critical, and down with {} lost", service.service, lost.join(" + ")));
+    for forecast in forecasts {
+        for service in forecast.services.iter().filter(|it| it.is_critical && it.outcome == Outcome::Down) {
+            let lost = forecast.lost_words();
+            failed.push(format!("service {} is critical, and down with {lost} lost", service.service));
         }
     }
     failed

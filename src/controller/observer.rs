@@ -247,8 +247,7 @@ impl State {
         let belief = self.reach.take(&backend.site, sample);
         if health.told.take(sample.told) {
             self.has_reports = true;
-            let drains = health.told.report.is_some_and(|report| report.drains);
-            info!(backend = %sample.backend, drains, "a backend reports itself");
+            info!(backend = %sample.backend, drains = health.told.drains(), "a backend reports itself");
         }
         if health.share.take(sample.told.report, sample.at) {
             self.has_reports = true;

@@ -23,6 +23,16 @@ pub struct Forecast {
     pub services: Vec<ServiceForecast>,
 }
 
+impl Forecast {
+    /// What is lost, in words: `site:dijon + site:thory`.
+    pub fn lost_words(&self) -> String {
+        match &self.lost[..] {
+            [] => "nothing".to_owned(),
+            lost => lost.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + "),
+        }
+    }
+}
+
 /// What becomes of one service, once everything that takes time has happened: verdicts, `confirm`, tiers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceForecast {

@@ -141,7 +141,8 @@ pub enum SourceError {
     },
     /// A text names no commit.
     #[error(
-        "`{revision}` is no revision of `{place}`; give a commit, a branch or a tag that `git rev-parse` finds; a shallow clone may have to fetch it first"
+        "`{revision}` is no revision of `{place}`; give a commit, a branch or a tag that `git rev-parse` finds; a shallow \
+         clone may have to fetch it first"
     )]
     RevisionMissing {
         /// The repository.

@@ -220,7 +220,7 @@ struct Route<'c> {
 #[derive(Default)]
 struct Server<'c> {
     settings: BTreeMap<&'c str, &'c Value>,
-    named: BTreeMap<&'c str, &'c Value>,
+    named: Option<&'c Map<String, Value>>,
     /// The routes that no service has.
     routes: Vec<&'c Value>,
     /// All routes in their order: the service's name, or none for one of `routes`.
@@ -244,7 +244,7 @@ impl<'c> Server<'c> {
 
     /// True where each named route of the other is the same here. Sweeps come and go with services.
     fn has_named_of(&self, other: &Self) -> bool {
-        other.named.iter().all(|(name, theirs)| match self.named.get(name) {
+        other.named.into_iter().flatten().all(|(name, theirs)| match self.named.and_then(|named| named.get(name)) {
             Some(mine) => compare::same_value(mine, theirs),
             None => sweep::is_name(name),
         })
@@ -300,9 +300,7 @@ impl<'c> Parts<'c> {
         let named = entries.get("named_routes").and_then(Value::as_object);
         for (key, value) in entries {
             match (key.as_str(), value) {
-                ("named_routes", Value::Object(named)) => {
-                    server.named = named.iter().map(|(name, route)| (name.as_str(), route)).collect();
-                }
+                ("named_routes", Value::Object(_)) => server.named = named,
                 ("routes", Value::Array(routes)) => {
                     for route in routes {
                         let service = self.take_route(name, Chain { route, named });

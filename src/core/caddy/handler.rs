@@ -8,9 +8,9 @@ use super::json::{
     Transport, Upstream,
 };
 use super::pool::{Pool, Shares, Waiting};
-use super::sweep::Sweep;
+use super::sweep::Sweeps;
 use crate::core::inventory::{Backend, Connections, Page, Policy, Service, Sticky, UpstreamProtocol, WhenAllDown};
-use crate::core::routing::{EffectiveService, Role, Serving};
+use crate::core::routing::{Effective, EffectiveService, Role, Serving};
 
 /// Time between TCP's own probes of a connection on which nothing moves: so one to a machine that vanished ends within half
 /// a minute.
@@ -25,14 +25,19 @@ const RETRIES_MAX: usize = 8;
 /// First the tiers, in their order. Then, whatever is believed of them, every backend once (the sweep): when an answer says
 /// "not now" and concurrent requests share the turns of a tier, only a link of its own makes sure that each backend has been
 /// asked. Or the page, where that is wanted when all are down.
-pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'e>, pool: &Pool) -> Handler<'e> {
+pub(super) fn handler<'e>(
+    effective: &'e EffectiveService,
+    checking: &Checking<'e>,
+    pool: &Pool,
+    sweeps: &Sweeps,
+) -> Handler<'e> {
     let service = &*effective.service;
     if effective.serving == Serving::Maintenance {
         return page(&service.routing.page);
     }
     let everything = pool.everything(effective);
     let is_alone = is_alone(service, &everything);
-    let sweep = sweep(effective, checking, pool);
+    let sweep = sweeps.of(&service.name);
     let is_relayed = checking.is_relay() && checks::is_relayed(service);
     let waiting = if is_relayed { Waiting::Listed } else { Waiting::LeftOut };
     let mut links = if is_alone {
@@ -56,22 +61,26 @@ pub(super) fn handler<'e>(effective: &'e EffectiveService, checking: &Checking<'
     if let Some(sweep) = sweep
         && let Some(last) = links.pop()
     {
-        links.push(chain::before(last, sweep.into_errors()));
+        links.push(chain::before(last, sweep.errors()));
     }
     chain::join(links).unwrap_or_else(no_backend_response)
 }
 
-/// The sweep of a service; none where it has none.
-pub(super) fn sweep(effective: &EffectiveService, checking: &Checking<'_>, pool: &Pool) -> Option<Sweep> {
-    let service = &*effective.service;
-    let is_wanted = effective.serving != Serving::Maintenance
-        && service.routing.when_all_down != WhenAllDown::Page
-        && !checking.is_lean();
-    if !is_wanted {
-        return None;
+/// The sweeps of those services that have one.
+pub(super) fn sweeps(effective: &Effective, checking: &Checking<'_>, pool: &Pool) -> Sweeps {
+    let mut sweeps = Sweeps::default();
+    if checking.is_lean() {
+        return sweeps;
     }
-    let everything = pool.everything(effective);
-    if is_alone(service, &everything) { None } else { Sweep::of(service, &everything) }
+    for effective in effective.services.values() {
+        let service = &*effective.service;
+        let everything = pool.everything(effective);
+        let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
+        if effective.serving != Serving::Maintenance && !is_last_page && !is_alone(service, &everything) {
+            sweeps.add(service, &everything);
+        }
+    }
+    sweeps
 }
 
 /// True for a service that has one backend to go to.

@@ -86,8 +86,8 @@ pub(super) struct Server<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) errors: Option<ErrorRoutes<'e>>,
     pub(super) listen: Vec<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) named_routes: BTreeMap<String, Route<'static>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) named_routes: Option<&'e BTreeMap<String, Route<'static>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) protocols: Option<[&'static str; 1]>,
     pub(super) routes: Routes<'e>,

@@ -2,7 +2,6 @@
 //! backend itself where bascule does not answer in time. A verdict so acts within one check interval, without a reload;
 //! and with bascule dead, hung or away, the edge goes on checking by itself.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -63,7 +62,7 @@ pub(super) fn server(relay: &Relay) -> Server<'_> {
         automatic_https: AutomaticHttps { disable: true },
         errors: Some(ErrorRoutes { routes: errors }),
         listen: vec![relay.listen.caddy_address()],
-        named_routes: BTreeMap::new(),
+        named_routes: None,
         protocols: Some(["h1"]),
         routes: Routes(Box::new(move || Box::new(std::iter::once_with(ask)))),
         tls_connection_policies: None,

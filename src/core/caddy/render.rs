@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::checks::Checking;
-use super::handler::go_duration;
+use super::handler::{self, go_duration};
 use super::json::{Apps, Automation, Certificates, Config, HttpApp, Issuer, Log, Logging, Logs, Policy, TlsApp};
 use super::matcher::Overlaps;
 use super::pool::Pool;
@@ -45,7 +45,9 @@ impl Rendered {
 pub fn render(effective: &Effective, edge: &Edge, pool: &Pool) -> Rendered {
     let overlaps = Overlaps::of(effective);
     let (http_port, https_port) = server::scheme_ports(edge);
-    let parts = Parts { effective, overlaps: &overlaps, checking: Checking::of(effective, edge), pool };
+    let checking = Checking::of(effective, edge);
+    let sweeps = handler::sweeps(effective, &checking, pool);
+    let parts = Parts { effective, overlaps: &overlaps, checking, pool, sweeps: &sweeps };
     let grace_period = edge.grace.map(go_duration);
     let http = HttpApp { grace_period, http_port, https_port, servers: server::servers(parts, edge) };
     let logging = parts.checking.is_relay().then(quiet_checks);

@@ -8,7 +8,7 @@ use super::matcher::Overlaps;
 use super::pool::Pool;
 use super::relay;
 use super::render::{all_domains, route_id};
-use super::sweep::Sweep;
+use super::sweep::Sweeps;
 use crate::core::inventory::{Edge, Tls};
 use crate::core::model::{HTTP_PORT, HTTPS_PORT, Listener, Scheme};
 use crate::core::routing::{Effective, EffectiveService};
@@ -20,6 +20,7 @@ pub(super) struct Parts<'e> {
     pub(super) overlaps: &'e Overlaps,
     pub(super) checking: Checking<'e>,
     pub(super) pool: &'e Pool,
+    pub(super) sweeps: &'e Sweeps,
 }
 
 /// The servers of an edge: one for its TLS listeners, one for its plain ones, and the relay.
@@ -31,14 +32,14 @@ pub(super) fn servers<'e>(parts: Parts<'e>, edge: &Edge) -> BTreeMap<&'static st
     let mut servers = BTreeMap::new();
     if !secure.is_empty() {
         let tls_connection_policies = Some([Empty {}]);
-        let named_routes = sweeps(parts);
+        let named_routes = parts.sweeps.routes();
         let server = server(&secure, service_routes(parts));
         servers.insert("bascule-https", Server { named_routes, tls_connection_policies, ..server });
     }
     if !plain.is_empty() {
         let server = match secure.first() {
             Some(target) => server(&plain, redirect_routes(parts.effective, target)),
-            None => Server { named_routes: sweeps(parts), ..server(&plain, service_routes(parts)) },
+            None => Server { named_routes: parts.sweeps.routes(), ..server(&plain, service_routes(parts)) },
         };
         servers.insert("bascule-http", server);
     }
@@ -69,7 +70,7 @@ fn server<'e>(listeners: &[&Listener], routes: Routes<'e>) -> Server<'e> {
         automatic_https: AutomaticHttps { disable: true },
         errors: None,
         listen: listeners.iter().map(|listener| listener.caddy_address()).collect(),
-        named_routes: BTreeMap::new(),
+        named_routes: None,
         protocols: None,
         routes,
         tls_connection_policies: None,
@@ -77,21 +78,14 @@ fn server<'e>(listeners: &[&Listener], routes: Routes<'e>) -> Server<'e> {
 }
 
 fn service_routes<'e>(parts: Parts<'e>) -> Routes<'e> {
-    let Parts { effective, overlaps, checking, pool } = parts;
+    let Parts { effective, overlaps, checking, pool, sweeps } = parts;
     let route = move |service: &'e Arc<EffectiveService>| Route {
         id: Some(route_id(&service.service.name)),
-        handle: vec![handler::handler(service, &checking, pool)],
+        handle: vec![handler::handler(service, &checking, pool, sweeps)],
         matchers: overlaps.matchers(&service.service).into_iter().map(Matcher::Host).collect(),
         terminal: true,
     };
     Routes(Box::new(move || Box::new(effective.services.values().map(route).chain([unknown_host_route()]))))
-}
-
-/// The sweeps of all services, each once.
-fn sweeps(parts: Parts<'_>) -> BTreeMap<String, Route<'static>> {
-    let Parts { effective, overlaps: _, checking, pool } = parts;
-    let sweeps = effective.services.values().filter_map(|service| handler::sweep(service, &checking, pool));
-    sweeps.map(Sweep::into_route).collect()
 }
 
 /// 308 keeps method and body (RFC 9110, section 15.4.9).

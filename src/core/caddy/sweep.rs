@@ -12,7 +12,7 @@ use super::handler::link;
 use super::json::{Handler, Invoke, Route, Subroute, Upstream, Vars};
 use super::pool::Shares;
 use crate::core::inventory::{Backend, Service};
-use crate::core::model::Digest;
+use crate::core::model::{Digest, ServiceName};
 
 /// Links that each try one backend, at most; what is left shares the last one.
 const LINKS_MAX: usize = 4;
@@ -21,11 +21,17 @@ const PREFIX: &str = "sweep-";
 /// Digits of a digest that make a name: of ten thousand sweeps, no two have the same.
 const NAME_DIGITS: usize = 12;
 
-/// A sweep of one service.
+/// The sweeps of the services of an edge.
+#[derive(Default)]
+pub(super) struct Sweeps {
+    /// By name. Each takes what the links before have an error for.
+    routes: BTreeMap<String, Route<'static>>,
+    services: BTreeMap<ServiceName, Sweep>,
+}
+
+/// How one service uses a sweep.
 pub(super) struct Sweep {
     name: String,
-    /// Takes what the links before have an error for.
-    route: Route<'static>,
     /// Whom to dial.
     vars: BTreeMap<String, String>,
 }
@@ -35,9 +41,9 @@ pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-impl Sweep {
-    /// Over these backends; none without any.
-    pub(super) fn of(service: &Service, backends: &[&Arc<Backend>]) -> Option<Self> {
+impl Sweeps {
+    /// Adds that of a service over these backends; none without any.
+    pub(super) fn add(&mut self, service: &Service, backends: &[&Arc<Backend>]) {
         let mut vars = BTreeMap::new();
         let mut links: Vec<Handler<'static>> = Vec::new();
         for backends in parts(backends) {
@@ -53,7 +59,8 @@ impl Sweep {
         }
         let last = links.len().saturating_sub(1);
         chain::passing_on(links.iter_mut().take(last));
-        let routes = chain::onward(chain::join(links)?);
+        let Some(joined) = chain::join(links) else { return };
+        let routes = chain::onward(joined);
         let route = Route {
             id: None,
             handle: vec![Handler::Subroute(Box::new(Subroute { errors: None, handler: "subroute", routes }))],
@@ -63,20 +70,27 @@ impl Sweep {
         // By what it is: a name never comes to mean something else, and no service that comes or goes changes another's.
         let bytes = serde_json::to_vec(&route).expect("keys are texts, and memory takes every byte");
         let name = format!("{PREFIX}{}", &Digest::of(&bytes).as_str()[..NAME_DIGITS]);
-        Some(Self { name, route, vars })
+        self.routes.insert(name.clone(), route);
+        self.services.insert(service.name.clone(), Sweep { name, vars });
     }
 
+    /// That of a service; none where it has none.
+    pub(super) fn of(&self, service: &ServiceName) -> Option<&Sweep> {
+        self.services.get(service)
+    }
+
+    /// The named routes; none where there are none.
+    pub(super) fn routes(&self) -> Option<&BTreeMap<String, Route<'static>>> {
+        Some(&self.routes).filter(|routes| !routes.is_empty())
+    }
+}
+
+impl Sweep {
     /// What takes the errors of the link before.
-    pub(super) fn into_errors<'e>(self) -> Vec<Route<'e>> {
-        let Self { name, route: _, vars } = self;
-        let vars = Handler::Vars(Vars { handler: "vars", vars });
-        let invoke = Handler::Invoke(Invoke { handler: "invoke", name });
+    pub(super) fn errors<'e>(&self) -> Vec<Route<'e>> {
+        let vars = Handler::Vars(Vars { handler: "vars", vars: self.vars.clone() });
+        let invoke = Handler::Invoke(Invoke { handler: "invoke", name: self.name.clone() });
         vec![Route { id: None, handle: vec![vars, invoke], matchers: Vec::new(), terminal: true }]
-    }
-
-    /// The named route.
-    pub(super) fn into_route(self) -> (String, Route<'static>) {
-        (self.name, self.route)
     }
 }
 

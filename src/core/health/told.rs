@@ -26,11 +26,15 @@ impl Told {
 
     /// Takes newer words in; what they leave unsaid stays. True where the backend begins or ends to drain.
     pub fn take(&mut self, newer: Self) -> bool {
-        let drains = |told: &Self| told.report.is_some_and(|report| report.drains);
-        let before = drains(self);
+        let before = self.drains();
         self.certificate_ends = newer.certificate_ends.or(self.certificate_ends);
         self.report = newer.report.or(self.report);
-        before != drains(self)
+        before != self.drains()
+    }
+
+    /// True where the backend wants no new request, by its own report.
+    pub fn drains(&self) -> bool {
+        self.report.is_some_and(|report| report.drains)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::core::health::Verdict;
 pub(super) fn heed(inputs: &Inputs<'_>, members: &mut [Member]) {
     let drains = |member: &Member| {
         let health = inputs.observed.backends.get(&member.backend.name);
-        let says_so = health.and_then(|health| health.told.report).is_some_and(|report| report.drains);
+        let says_so = health.is_some_and(|health| health.told.drains());
         says_so && member.backend.probe.report && member.role == Role::InRotation && member.overridden.is_none()
     };
     let stays = |member: &Member| member.role == Role::InRotation && member.verdict == Verdict::Up && !drains(member);

@@ -15,9 +15,10 @@ const NAMED_MAX: usize = 5;
 pub fn text(forecasts: &[Forecast]) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    for Forecast { lost, services } in shown(forecasts) {
+    for forecast in shown(forecasts) {
+        let services = &forecast.services;
         let harmed: Vec<_> = services.iter().filter(|it| it.outcome != Outcome::Survives).collect();
-        let _ = writeln!(text, "{} lost", names(lost));
+        let _ = writeln!(text, "{} lost", forecast.lost_words());
         let width = harmed.iter().map(|it| label(it).chars().count()).max().unwrap_or_default();
         for service in &harmed {
             let line =
@@ -43,7 +44,7 @@ pub fn markdown(forecasts: &[Forecast]) -> String {
     let columns: Vec<&Forecast> = shown(forecasts).collect();
     let _ = write!(text, "| service |");
     for forecast in &columns {
-        let _ = write!(text, " {} lost |", names(&forecast.lost));
+        let _ = write!(text, " {} lost |", forecast.lost_words());
     }
     let _ = write!(text, "\n| --- |{}\n", " --- |".repeat(columns.len()));
     let rows: BTreeSet<&ServiceName> = columns
@@ -103,7 +104,7 @@ fn backend_lines(forecasts: &[Forecast]) -> Option<String> {
     let down = |forecast: &&Forecast| {
         let services = forecast.services.iter().filter(|it| it.outcome == Outcome::Down);
         let services: Vec<_> = services.map(label).collect();
-        (!services.is_empty()).then(|| format!("{} lost: {} down", names(&forecast.lost), services.join(", ")))
+        (!services.is_empty()).then(|| format!("{} lost: {} down", forecast.lost_words(), services.join(", ")))
     };
     let lines: Vec<_> = alone.iter().filter_map(down).collect();
     Some(match lines.len() {
@@ -117,7 +118,7 @@ fn downs(forecasts: &[Forecast]) -> BTreeMap<&ServiceName, Vec<String>> {
     let mut downs: BTreeMap<&ServiceName, Vec<String>> = BTreeMap::new();
     for forecast in forecasts {
         for service in forecast.services.iter().filter(|it| it.outcome == Outcome::Down) {
-            downs.entry(&service.service).or_default().push(names(&forecast.lost));
+            downs.entry(&service.service).or_default().push(forecast.lost_words());
         }
     }
     downs
@@ -127,7 +128,7 @@ fn summary(forecasts: &[Forecast]) -> String {
     let services = forecasts.first().map_or(0, |forecast| forecast.services.len());
     let downs = downs(forecasts);
     let losses = match forecasts {
-        [one] => names(&one.lost),
+        [one] => one.lost_words(),
         all => format!("any of {}", counted(all.len(), "loss")),
     };
     let head = format!("Simulation: {}, ", counted(services, "service"));
@@ -141,13 +142,6 @@ fn summary(forecasts: &[Forecast]) -> String {
             }
             format!("{head}{count} down with {losses}: {}", told.join(", "))
         }
-    }
-}
-
-fn names(lost: &[Target]) -> String {
-    match lost {
-        [] => "nothing".to_owned(),
-        lost => lost.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + "),
     }
 }
 

@@ -146,24 +146,27 @@ fn faults(inputs: &Inputs<'_>, sites: Option<&Sites<'_>>) -> Vec<FaultDto> {
     faults.extend(sites.map_or_else(Vec::new, Sites::faults));
     for hold in inputs.plan.map_or(&[][..], |plan| &plan.holds) {
         let services = inputs.plan.map(|plan| &plan.effective.services);
-        let since_of = |member: &Member| inputs.observed.backends.get(&member.backend.name)?.since;
         let since = if let Some(service) = hold.service() {
-            let members = services.and_then(|services| services.get(service)).map(|service| &service.members);
-            members.into_iter().flatten().filter_map(since_of).max()
+            let service = services.and_then(|services| services.get(service));
+            service.and_then(|service| newest_change(inputs.observed, service.members.iter()))
         } else {
             let members = services.into_iter().flat_map(|all| all.values()).flat_map(|service| &service.members);
-            members.filter(|member| matches!(member.role, Role::Guarded(_))).filter_map(since_of).max()
+            newest_change(inputs.observed, members.filter(|member| matches!(member.role, Role::Guarded(_))))
         };
         faults.push(fault(hold.scope(), hold.reason(), since.unwrap_or(now), &[]));
     }
     let services = inputs.plan.into_iter().flat_map(|plan| plan.effective.services.values());
     for service in services.filter(|service| service.serving == Serving::Page) {
-        let since_of = |member: &Member| inputs.observed.backends.get(&member.backend.name)?.since;
         let message = "none of its backends is up; clients get its page".to_owned();
-        let since = service.members.iter().filter_map(since_of).max();
+        let since = newest_change(inputs.observed, service.members.iter());
         faults.push(fault(format!("service {}", service.service.name), message, since.unwrap_or(now), &[]));
     }
     faults
+}
+
+/// When a verdict of one of some backends changed last.
+fn newest_change<'m>(observed: &Observed, members: impl Iterator<Item = &'m Member>) -> Option<Timestamp> {
+    members.filter_map(|member| observed.backends.get(&member.backend.name)?.since).max()
 }
 
 fn revision_dto(info: &RevisionInfo) -> RevisionDto {
@@ -231,8 +234,7 @@ fn warnings(member: &Member, health: &BackendHealth, now: Timestamp) -> Vec<Stri
             warnings.push(format!("its certificate ends in {left}"));
         }
     }
-    let drains = probe.report && health.told.report.is_some_and(|report| report.drains);
-    if drains && member.role.gets_traffic() {
+    if probe.report && health.told.drains() && member.role.gets_traffic() {
         warnings.push("it reports to drain, and gets traffic since nothing else is up".to_owned());
     }
     warnings

@@ -5,9 +5,7 @@ use hyper::header::HeaderMap;
 use super::message::Health;
 use crate::core::health::Failure;
 use crate::core::inventory::GrpcProbe;
-
-/// Characters of a server's own words that a reason repeats, as with bodies.
-const QUOTED_MAX: usize = 60;
+use crate::core::model::quoted;
 
 /// The codes by number.
 const CODES: [&str; 17] = [
@@ -50,7 +48,7 @@ pub(super) fn ended(headers: &HeaderMap, probe: &GrpcProbe) -> Option<Result<(),
         Some("OK") => return Some(Ok(())),
         Some("NOT_FOUND") => Some(knows_not(probe)),
         Some("UNIMPLEMENTED") => Some("it has no gRPC health service".to_owned()),
-        Some(_) | None => headers.get("grpc-message").and_then(|message| quoted(message.as_bytes())),
+        Some(_) | None => headers.get("grpc-message").and_then(|message| own_words(message.as_bytes())),
     };
     let code = code.map_or_else(|| format!("the unknown gRPC status `{status}`"), str::to_owned);
     Some(Err(Failure::Grpc(match reason {
@@ -66,8 +64,8 @@ fn knows_not(probe: &GrpcProbe) -> String {
     format!("it knows no service `{}`", probe.service)
 }
 
-/// The beginning of a server's own words, on one line. They travel in percent-encoding.
-fn quoted(message: &[u8]) -> Option<String> {
+/// The beginning of a server's own words; none where it has none. They travel in percent-encoding.
+fn own_words(message: &[u8]) -> Option<String> {
     let mut bytes = Vec::with_capacity(message.len());
     let mut rest = message;
     while let Some((byte, after)) = rest.split_first() {
@@ -77,10 +75,7 @@ fn quoted(message: &[u8]) -> Option<String> {
         rest = if decoded.is_some() { &after[2..] } else { after };
     }
     let text = String::from_utf8_lossy(&bytes);
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    let start: String = text.chars().take(QUOTED_MAX).map(printable).collect();
-    let more = if text.chars().nth(QUOTED_MAX).is_some() { "…" } else { "" };
-    (!start.is_empty()).then(|| format!("`{start}`{more}"))
+    (!text.is_empty()).then(|| quoted(&text))
 }
 
 #[cfg(test)]
@@ -91,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_does_not_pass_is_told_in_words() {
-        let (whole, one) = (GrpcProbe::new(), GrpcProbe { service: "a.B".to_owned(), ..GrpcProbe::new() });
+        let (whole, one) = (GrpcProbe::default(), GrpcProbe { service: "a.B".to_owned(), ..GrpcProbe::default() });
         for (health, probe, expected) in [
             (Health::Serving, &whole, None),
             (Health::NotServing, &whole, Some("answered NOT_SERVING")),
@@ -106,7 +101,7 @@ mod tests {
 
     #[test]
     fn statuses_are_told_in_words() {
-        let (whole, one) = (GrpcProbe::new(), GrpcProbe { service: "a.B".to_owned(), ..GrpcProbe::new() });
+        let (whole, one) = (GrpcProbe::default(), GrpcProbe { service: "a.B".to_owned(), ..GrpcProbe::default() });
         let long = "x".repeat(61);
         let cut = format!("answered INTERNAL: `{}`…", "x".repeat(60));
         for (probe, status, message, expected) in [

@@ -1,8 +1,10 @@
 //! `bascule simulate` against a real loss, as clients see it.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::commands::{started, write};
 use super::program::bascule;
@@ -95,13 +97,17 @@ async fn what_is_foretold_is_what_clients_get() {
     assert_alike(&told, &seen(&world, REQUESTS).await);
 }
 
+/// Puts the starter inventory into a work tree.
+fn copy_inventory(from: &TempDir, to: &GitRepo) {
+    let copied = Command::new("cp").arg("-r").arg(from.path().join("inventory")).arg(to.path()).status();
+    assert!(copied.expect("cp runs").success());
+}
+
 #[test]
 fn a_plan_against_a_revision_or_a_folder_asks_no_edge() {
     let folder = started();
     let repo = GitRepo::empty();
-    let copied =
-        std::process::Command::new("cp").arg("-r").arg(folder.path().join("inventory")).arg(repo.path()).status();
-    assert!(copied.expect("cp runs").success());
+    copy_inventory(&folder, &repo);
     repo.commit("Declare two sites");
     let against = |what: &str, more: &[&str]| {
         bascule(&repo.path(), &[&["plan", "--against", what, "--detailed-exitcode"], more].concat())
@@ -133,9 +139,7 @@ fn a_plan_against_a_revision_or_a_folder_asks_no_edge() {
 fn a_base_without_an_inventory_is_empty_and_one_with_errors_is_named() {
     let folder = started();
     let repo = GitRepo::with(&[("README", "Nothing yet.\n")]);
-    let inventory = folder.path().join("inventory");
-    let copied = std::process::Command::new("cp").arg("-r").arg(&inventory).arg(repo.path()).status();
-    assert!(copied.expect("cp runs").success());
+    copy_inventory(&folder, &repo);
     let ran = bascule(&repo.path(), &["plan", "--against", "HEAD"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.stdout.lines().next(), Some("+ service www  dijon 50 %, thory 50 %"));

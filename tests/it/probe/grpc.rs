@@ -13,7 +13,7 @@ use super::tls::{acceptor, pair, tls};
 use crate::support::grpc::{GrpcBackend, Health};
 
 fn grpc(service: &str) -> ProbeKind {
-    ProbeKind::Grpc(GrpcProbe { service: service.to_owned(), ..GrpcProbe::new() })
+    ProbeKind::Grpc(GrpcProbe { service: service.to_owned(), ..GrpcProbe::default() })
 }
 
 async fn backend() -> GrpcBackend {
@@ -147,7 +147,7 @@ async fn over_tls_http2_is_agreed_on() {
     let pair = pair("api.acecinema.fr", None);
     let kind = |verify| {
         let host = Some(hostname("api.acecinema.fr"));
-        ProbeKind::Grpc(GrpcProbe { host, tls: Some(tls(None, verify)), ..GrpcProbe::new() })
+        ProbeKind::Grpc(GrpcProbe { host, tls: Some(tls(None, verify)), ..GrpcProbe::default() })
     };
     let backend = GrpcBackend::start("api-1", Ipv4Addr::LOCALHOST, Some(acceptor(&pair, &["h2"]))).await;
     let mut rig = Rig::start(set([("api-1", target(backend.address(), kind(false)))]));

@@ -44,7 +44,7 @@ async fn all_have_to_pass_and_each_keeps_its_connection() {
     let tries = Tries::All(vec![
         Try { port: None, kind: path("/health") },
         at(admin.address, path("/ready")),
-        at(grpc.address(), ProbeKind::Grpc(GrpcProbe::new())),
+        at(grpc.address(), ProbeKind::Grpc(GrpcProbe::default())),
         Try { port: None, kind: ProbeKind::Tcp },
     ]);
     let mut rig = Rig::start(set([("api-1", probing(web.address, tries, LONG))]));

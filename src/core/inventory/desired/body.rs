@@ -5,8 +5,7 @@ use std::sync::Arc;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-/// Characters of a body that a reason repeats: enough to know an error page by, and one line of a log.
-const QUOTED_MAX: usize = 60;
+use crate::core::model::quoted;
 
 /// Memory that a compiled expression may take, and as much again to run it. Expressions of 256 characters that mean well
 /// take a few kilobytes; `(a{1,1000}){1,1000}` would take hundreds of megabytes.
@@ -41,22 +40,22 @@ impl BodyExpectation {
                 if body.contains(text.as_str()) {
                     return Ok(());
                 }
-                Err(format!("the expected text is not in {}", quoted(&body)))
+                Err(format!("the expected text is not in {}", excerpt(&body)))
             }
             Self::Matches(pattern) => {
                 let body = decoded(body);
                 if pattern.0.is_match(&body) {
                     return Ok(());
                 }
-                Err(format!("the expression does not match {}", quoted(&body)))
+                Err(format!("the expression does not match {}", excerpt(&body)))
             }
             Self::Json { pointer, equals } => {
                 let document: Value = serde_json::from_slice(body)
-                    .map_err(|_| format!("no JSON within 64 KiB, but {}", quoted(&decoded(body))))?;
+                    .map_err(|_| format!("no JSON within 64 KiB, but {}", excerpt(&decoded(body))))?;
                 match document.pointer(pointer) {
                     Some(value) if value == equals => Ok(()),
-                    Some(value) => Err(format!("at the JSON pointer is {}", quoted(&value.to_string()))),
-                    None => Err(format!("nothing is at the JSON pointer in {}", quoted(&decoded(body)))),
+                    Some(value) => Err(format!("at the JSON pointer is {}", excerpt(&value.to_string()))),
+                    None => Err(format!("nothing is at the JSON pointer in {}", excerpt(&decoded(body)))),
                 }
             }
         }
@@ -116,20 +115,15 @@ fn decoded(body: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The beginning of a text, on one line.
-fn quoted(text: &str) -> String {
-    if text.is_empty() {
-        return "an empty body".to_owned();
-    }
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    let start: String = text.chars().take(QUOTED_MAX).map(printable).collect();
-    let rest = if text.chars().nth(QUOTED_MAX).is_some() { "…" } else { "" };
-    format!("`{start}`{rest}")
+/// The beginning of a body.
+fn excerpt(body: &str) -> String {
+    if body.is_empty() { "an empty body".to_owned() } else { quoted(body) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::model::QUOTED_MAX;
 
     fn contains(text: &str) -> BodyExpectation {
         BodyExpectation::Contains(text.to_owned())

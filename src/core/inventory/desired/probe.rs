@@ -155,7 +155,7 @@ impl HttpProbe {
 }
 
 /// What is asked by `grpc.health.v1.Health/Check`. The answer that passes is `SERVING`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GrpcProbe {
     /// The service whose health is asked for, by its gRPC name; empty: that of the server as a whole.
     pub service: String,
@@ -168,11 +168,6 @@ pub struct GrpcProbe {
 }
 
 impl GrpcProbe {
-    /// A question for the health of a whole server.
-    pub const fn new() -> Self {
-        Self { service: String::new(), host: None, headers: BTreeMap::new(), tls: None }
-    }
-
     /// The question in one text, as with [`HttpProbe::identity`].
     fn identity(&self) -> String {
         let Self { service, host, headers, tls } = self;
@@ -181,11 +176,5 @@ impl GrpcProbe {
             let _ = write!(text, " headers {headers:?}");
         }
         text
-    }
-}
-
-impl Default for GrpcProbe {
-    fn default() -> Self {
-        Self::new()
     }
 }

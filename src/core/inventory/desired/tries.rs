@@ -72,12 +72,12 @@ mod tests {
     fn tries() -> Vec<Try> {
         let http = HttpProbe::new("/health?full=1".parse().expect("a path"));
         let port = Some("9090".parse().expect("a port"));
-        let grpc = GrpcProbe { service: "a.B".to_owned(), ..GrpcProbe::new() };
+        let grpc = GrpcProbe { service: "a.B".to_owned(), ..GrpcProbe::default() };
         vec![
             Try { port: None, kind: ProbeKind::Http(http) },
             Try { port, kind: ProbeKind::Grpc(grpc) },
             Try { port, kind: ProbeKind::Tcp },
-            Try { port: None, kind: ProbeKind::Grpc(GrpcProbe::new()) },
+            Try { port: None, kind: ProbeKind::Grpc(GrpcProbe::default()) },
         ]
     }
 

@@ -122,6 +122,14 @@ pub struct TryDoc {
     pub tls: Option<ProbeTlsDoc>,
 }
 
+impl HealthDoc {
+    /// What is tried, where that is one thing: the keys beside which there is no list.
+    pub(in crate::core::inventory) fn one(&self) -> TryDoc {
+        let Self { kind, service, path, method, host, headers, expect, tls, .. } = self.clone();
+        TryDoc { kind, port: None, service, path, method, host, headers, expect, tls }
+    }
+}
+
 /// What is asked of the backends' certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

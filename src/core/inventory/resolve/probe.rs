@@ -31,34 +31,14 @@ pub(super) fn probe_of(
     upstream: &UpstreamProtocol,
 ) -> Probe {
     let Some(health) = health else { return Probe::new(ProbeKind::Tcp) };
-    let (interval, timeout) = (health.interval(), health.timeout());
-    let HealthDoc {
-        kind,
-        service,
-        path,
-        method,
-        host,
-        headers,
-        interval: _,
-        fast_interval,
-        timeout: _,
-        latency,
-        grace,
-        rise,
-        fall,
-        expect,
-        tls,
-        report,
-        all,
-        any,
-    } = health;
+    let (one, interval, timeout) = (health.one(), health.interval(), health.timeout());
+    let HealthDoc { fast_interval, latency, grace, rise, fall, report, all, any, .. } = health;
     let tls_of_upstream = match upstream {
         UpstreamProtocol::Http => None,
         UpstreamProtocol::Https(tls) => Some(tls),
     };
     let default_days = tls_of_upstream.map_or(0, |tls| if tls.verify { CERTIFICATE_DAYS } else { 0 });
     let days_of = |doc: &TryDoc| doc.tls.as_ref().and_then(|tls| tls.min_days).unwrap_or(default_days);
-    let one = TryDoc { kind, port: None, service, path, method, host, headers, expect, tls };
     let days = all.iter().chain(&any).map(days_of).max().unwrap_or_else(|| days_of(&one));
     let each = |docs: Vec<TryDoc>| {
         let try_of = |doc: TryDoc| {

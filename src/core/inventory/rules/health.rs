@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{View, question};
+use super::{View, question, several};
 use crate::core::inventory::doc::{BackendDoc, HealthDoc, HealthTypeDoc, ServiceDoc, StateDoc, UpstreamProtocolDoc};
 use crate::core::inventory::finding::{Declared, Finding};
 use crate::core::inventory::probe_target::{ProbeTarget, TargetFault};
@@ -110,7 +110,7 @@ fn backend_health(service: &Declared<ServiceDoc>, backend: &Declared<BackendDoc>
 fn no_path(service: &Declared<ServiceDoc>, backend: &Declared<BackendDoc>) -> Finding {
     let name = &service.doc.name;
     let at = backend.key("/health");
-    if let Some(list) = service.doc.health.as_ref().and_then(several) {
+    if let Some(list) = service.doc.health.as_ref().and_then(several::list) {
         let message = format!("service `{name}` is probed in several ways, and this is one path");
         return Finding::error("several-probes", at, message)
             .hint(format!("remove `health` here, and write the path in an item of `{list}` in service `{name}`"))
@@ -189,11 +189,5 @@ fn path_of(text: &str) -> Option<String> {
 /// A service without `health` is probed by TCP connections.
 fn is_http(service: &ServiceDoc) -> bool {
     let is_http = |health: &HealthDoc| health.kind.unwrap_or_default() == HealthTypeDoc::Http;
-    service.health.as_ref().is_some_and(|health| is_http(health) && several(health).is_none())
-}
-
-/// The list of what is tried, where that is not one thing.
-fn several(health: &HealthDoc) -> Option<&'static str> {
-    let HealthDoc { all, any, .. } = health;
-    if all.is_empty() { (!any.is_empty()).then_some("any") } else { Some("all") }
+    service.health.as_ref().is_some_and(|health| is_http(health) && several::list(health).is_none())
 }

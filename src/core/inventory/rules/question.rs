@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use super::several;
 use crate::core::inventory::desired::BodyPattern;
 use crate::core::inventory::doc::{
-    BodyDoc, ExpectDoc, HealthDoc, HealthTypeDoc, MethodDoc, ProbeTlsDoc, ServiceDoc, TryDoc, UpstreamProtocolDoc,
+    BodyDoc, HealthDoc, HealthTypeDoc, MethodDoc, ServiceDoc, TryDoc, UpstreamProtocolDoc,
 };
 use crate::core::inventory::finding::{At, Declared, Finding};
 use crate::core::inventory::yaml::escape;
-use crate::core::model::{Hostname, RequestPath};
 
 /// Headers that say how a message is framed or how a connection is used, in lower case: the prober and Caddy write them.
 const FRAMING: [&str; 10] = [
@@ -33,18 +32,15 @@ struct Asked<'a> {
     service: &'a Declared<ServiceDoc>,
     /// JSON pointer to the mapping.
     at: &'a str,
-    kind: HealthTypeDoc,
-    grpc_service: Option<&'a str>,
-    path: Option<&'a RequestPath>,
-    method: Option<MethodDoc>,
-    host: Option<&'a Hostname>,
-    headers: &'a BTreeMap<String, String>,
-    expect: Option<&'a ExpectDoc>,
-    tls: Option<&'a ProbeTlsDoc>,
+    one: &'a TryDoc,
     report: bool,
 }
 
 impl Asked<'_> {
+    fn kind(&self) -> HealthTypeDoc {
+        self.one.kind.unwrap_or_default()
+    }
+
     fn value(&self, key: &str) -> At {
         self.service.at(format!("{}/{key}", self.at))
     }
@@ -57,40 +53,14 @@ impl Asked<'_> {
 /// `body-expectation`, `health-header`, `health-host`, `health-tls`, `health-with-grpc`, `health-with-head`,
 /// `health-with-http`, `health-with-tcp`, `several-probes`.
 pub(super) fn check(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
+    let Some(list) = several::list(health) else {
+        return judge(Asked { service, at: "/health", one: &health.one(), report: health.report });
+    };
     let HealthDoc { all, any, .. } = health;
-    if all.is_empty() && any.is_empty() {
-        let HealthDoc { kind, service: grpc, path, method, host, headers, expect, tls, report, .. } = health;
-        return judge(Asked {
-            service,
-            at: "/health",
-            kind: kind.unwrap_or_default(),
-            grpc_service: grpc.as_deref(),
-            path: path.as_ref(),
-            method: *method,
-            host: host.as_ref(),
-            headers,
-            expect: expect.as_ref(),
-            tls: tls.as_ref(),
-            report: *report,
-        });
-    }
-    let mut findings = several::check(service, health);
+    let mut findings = several::check(service, health, list);
     for (list, tries) in [("all", all), ("any", any)] {
         for (index, one) in tries.iter().enumerate() {
-            let TryDoc { kind, port: _, service: grpc, path, method, host, headers, expect, tls } = one;
-            findings.extend(judge(Asked {
-                service,
-                at: &format!("/health/{list}/{index}"),
-                kind: kind.unwrap_or_default(),
-                grpc_service: grpc.as_deref(),
-                path: path.as_ref(),
-                method: *method,
-                host: host.as_ref(),
-                headers,
-                expect: expect.as_ref(),
-                tls: tls.as_ref(),
-                report: false,
-            }));
+            findings.extend(judge(Asked { service, at: &format!("/health/{list}/{index}"), one, report: false }));
         }
     }
     findings
@@ -107,7 +77,7 @@ fn judge(asked: Asked<'_>) -> Vec<Finding> {
 }
 
 fn certificates_of_plain_http(asked: Asked<'_>) -> Option<Finding> {
-    asked.tls.filter(|_| asked.kind != HealthTypeDoc::Tcp)?;
+    asked.one.tls.as_ref().filter(|_| asked.kind() != HealthTypeDoc::Tcp)?;
     let upstream = asked.service.doc.upstream.as_ref();
     if upstream.is_some_and(|upstream| upstream.protocol == UpstreamProtocolDoc::Https) {
         return None;
@@ -120,7 +90,7 @@ fn certificates_of_plain_http(asked: Asked<'_>) -> Option<Finding> {
 fn headers(asked: Asked<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    for (name, value) in asked.headers {
+    for (name, value) in &asked.one.headers {
         let pointer = format!("headers/{}", escape(name));
         let mut fault = |at, message: String, hint: &str| {
             findings.push(Finding::error("health-header", at, message).hint(hint));
@@ -132,7 +102,7 @@ fn headers(asked: Asked<'_>) -> Vec<Finding> {
         } else if lower == "host" {
             let hint = "write `host: api.acecinema.fr` under `health` instead";
             fault(asked.key(&pointer), format!("`{name}` has a key of its own"), hint);
-        } else if FRAMING.contains(&lower.as_str()) || lower.starts_with(OWN) || is_of_grpc(asked.kind, &lower) {
+        } else if FRAMING.contains(&lower.as_str()) || lower.starts_with(OWN) || is_of_grpc(asked.kind(), &lower) {
             let message = format!("`{name}` is written by bascule and Caddy themselves");
             fault(asked.key(&pointer), message, "remove it, or choose another name");
         } else if let Some(other) = seen.insert(lower, name) {
@@ -164,14 +134,14 @@ fn is_field_value(value: &str) -> bool {
 }
 
 fn wildcard_host(asked: Asked<'_>) -> Option<Finding> {
-    asked.host.filter(|host| host.is_wildcard())?;
+    asked.one.host.as_ref().filter(|host| host.is_wildcard())?;
     let message = "a probe asks for one host, not for a wildcard";
     Some(Finding::error("health-host", asked.value("host"), message).hint("write a name that the backends answer for"))
 }
 
 fn body_of_head(asked: Asked<'_>) -> Option<Finding> {
-    asked.expect?.body.as_ref()?;
-    if asked.method != Some(MethodDoc::Head) {
+    asked.one.expect.as_ref()?.body.as_ref()?;
+    if asked.one.method != Some(MethodDoc::Head) {
         return None;
     }
     let message = "the answer to `method: HEAD` has no body to judge";
@@ -183,16 +153,17 @@ fn body_of_head(asked: Asked<'_>) -> Option<Finding> {
 /// and one answer that passes, and only it asks for a service.
 fn unused(asked: Asked<'_>) -> Vec<Finding> {
     use HealthTypeDoc::{Grpc, Http, Tcp};
-    let Asked { kind, grpc_service, path, method, host, headers, expect, tls, report, .. } = asked;
+    let TryDoc { kind: _, port: _, service, path, method, host, headers, expect, tls } = asked.one;
+    let kind = asked.kind();
     let keys: [(&str, bool, &[HealthTypeDoc]); 8] = [
-        ("service", grpc_service.is_some(), &[Grpc]),
+        ("service", service.is_some(), &[Grpc]),
         ("path", path.is_some(), &[Http]),
         ("method", method.is_some(), &[Http]),
         ("host", host.is_some(), &[Http, Grpc]),
         ("headers", !headers.is_empty(), &[Http, Grpc]),
         ("expect", expect.is_some(), &[Http]),
         ("tls", tls.is_some(), &[Http, Grpc]),
-        ("report", report, &[Http, Grpc]),
+        ("report", asked.report, &[Http, Grpc]),
     ];
     let (code, name, does) = match kind {
         Http => ("health-with-http", "http", "asks for a path"),
@@ -214,7 +185,7 @@ fn unused(asked: Asked<'_>) -> Vec<Finding> {
 
 /// Exactly one way to judge a body, and one that can be followed.
 fn body_expectation(asked: Asked<'_>) -> Option<Finding> {
-    let BodyDoc { contains, matches, json, equals } = asked.expect?.body.as_ref()?;
+    let BodyDoc { contains, matches, json, equals } = asked.one.expect.as_ref()?.body.as_ref()?;
     let fault = |at: &str, message: String, hint: &str| {
         Some(Finding::error("body-expectation", asked.value(&format!("expect/body{at}")), message).hint(hint))
     };

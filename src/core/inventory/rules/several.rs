@@ -3,10 +3,15 @@
 use crate::core::inventory::doc::{HealthDoc, HealthTypeDoc, ServiceDoc};
 use crate::core::inventory::finding::{Declared, Finding};
 
-/// `several-probes`, and `health-with-tcp` where nothing answers that could report.
-pub(super) fn check(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
+/// The list of what is tried, where that is not one thing.
+pub(super) fn list(health: &HealthDoc) -> Option<&'static str> {
+    let HealthDoc { all, any, .. } = health;
+    if all.is_empty() { (!any.is_empty()).then_some("any") } else { Some("all") }
+}
+
+/// `several-probes`, and `health-with-tcp` where nothing answers that could report. With the list that there is.
+pub(super) fn check(service: &Declared<ServiceDoc>, health: &HealthDoc, list: &str) -> Vec<Finding> {
     let HealthDoc { kind, service: grpc, path, method, host, headers, expect, tls, report, all, any, .. } = health;
-    let list = if all.is_empty() { "any" } else { "all" };
     let here = service.key(format!("/health/{list}"));
     let mut findings = Vec::new();
     if !all.is_empty() && !any.is_empty() {
