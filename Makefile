@@ -21,10 +21,10 @@ test: lint caddy lab-check
 	  $(WITH_CADDY) $(CARGO) test --locked $(if $(WITHOUT_LAB),--lib --bins --test it --test sim) $(ARGS); \
 	fi
 
-## lab: cuts sites in network namespaces and judges what clients see. `make lab ARGS=--compare` beside other edges;
+## lab: the release build; cuts sites in network namespaces and judges what clients see. `make lab ARGS=--compare` beside other edges;
 ## `make lab ARGS=--help` says what else.
 lab: caddy $(if $(findstring --compare,$(ARGS)),peers)
-	$(WITH_CADDY) $(CARGO) test --quiet --locked --test lab -- run $(ARGS)
+	$(WITH_CADDY) $(CARGO) test --release --quiet --locked --test lab -- run $(ARGS)
 
 # Says at once, and not after all other tests, why the lab cannot run.
 lab-check:
