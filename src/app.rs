@@ -1,5 +1,6 @@
 //! The composition root: builds, wires, spawns, shuts down.
 
+mod archive;
 mod operators;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use self::operators::Operators;
 use crate::api::{self, Api, ApiToken};
 use crate::controller::{
     Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot,
-    Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain, recall,
+    Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain, recall, recall_steering,
 };
 use crate::core::health::{BackendHealth, Layers, Observed};
 use crate::core::inventory::{Edge, RevisionGuard};
@@ -137,9 +138,8 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let store = Store::open(&state)?;
     info!(listen = %address, "API listens");
     let wires = Wires::default();
-    if let Some(served) = recall(&store).await {
-        wires.source.send_replace(SourceState { served: Some(served), ..SourceState::default() });
-    }
+    let (served, steering) = (recall(&store).await, recall_steering(&store).await);
+    wires.source.send_replace(SourceState { served, steering, ..SourceState::default() });
     recall_overrides(&store, &wires).await;
     let remembered = recall_health(&store).await;
     let chosen = recall_choices(&store).await;
@@ -147,12 +147,14 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let mut tasks = Tasks::new(shutdown.clone());
     let wake = Arc::new(Notify::new());
     tasks.guards.extend(watch_source(&followed, poll, &wake));
+    let (steers_tx, steers) = mpsc::channel(ORDERS_BOUND);
     let watcher = Watcher {
         settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard: revision_guard },
         clock: now,
         source,
         store: store.clone(),
-        wake,
+        wake: Arc::clone(&wake),
+        orders: steers,
         state: wires.source.clone(),
     };
     let (samples_tx, samples) = mpsc::channel(SAMPLES_BOUND);
@@ -206,7 +208,15 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     }
     spawn_severer(sever, &wires, &mut tasks);
     let source = wires.source.subscribe();
-    let operator = Operators { orders: orders_tx, failbacks: failbacks_tx, source, clock: now };
+    let operator = Operators {
+        orders: orders_tx,
+        failbacks: failbacks_tx,
+        steers: steers_tx,
+        wake,
+        store: store.clone(),
+        source,
+        clock: now,
+    };
     let api = Api { view: Arc::new(move || look(&wires)), operator, token: api_token };
     tasks.spawn("api", |stop| async move {
         if let Err(error) = api.serve(listener, stop).await {
@@ -320,12 +330,14 @@ fn look(wires: &Wires) -> StatusDto {
     let overrides = Arc::clone(&wires.overrides.borrow());
     let plan = wires.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
     let edges = wires.reports.borrow().clone();
-    let SourceState { served, fetched_at, fault, refusal } = source;
+    let SourceState { served, fetched_at, fault, refusal, newest, steering } = source;
     let status = view(&Inputs {
         now: now(),
         served: served.as_ref().map(|served| (&served.info, &*served.desired)),
         fetched_at,
         source_faults: [fault.as_ref(), refusal.as_ref()],
+        newest: newest.as_ref(),
+        pin: steering.pin.as_ref(),
         observed: &observed,
         layers: &layers,
         overrides: &overrides,

@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod failback;
 mod fmt;
+mod history;
 mod init;
 mod inputs;
 mod logging;
@@ -21,6 +22,7 @@ mod server;
 mod signals;
 mod simulate;
 mod status;
+mod steer;
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -82,6 +84,20 @@ enum Command {
     Override(overrides::Args),
     /// Lets the traffic of a service return now to the tier or backend that it prefers.
     Failback(failback::Args),
+    /// Stays with the revision that is served, whatever is committed, until `resume`. Failover goes on.
+    Suspend(steer::SuspendArgs),
+    /// Follows the source again.
+    Resume(steer::ResumeArgs),
+    /// Goes back to a revision that was served before, and stays there until `resume`.
+    Rollback(steer::RollbackArgs),
+    /// Lets a revision pass that is held for what it takes out.
+    Allow(steer::AllowArgs),
+    /// Has the source read now.
+    Reconcile(steer::ReconcileArgs),
+    /// Shows what was served when, and what operators did about it.
+    History(history::Args),
+    /// Shows how a revision that the controller has read differs from another.
+    Diff(history::DiffArgs),
     /// Writes or checks the JSON schemas that editors use.
     Schema(schema::Args),
     /// Writes a commented starter inventory.
@@ -179,6 +195,13 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => block_on(status::execute(args)),
         Command::Override(args) => block_on(overrides::execute(args)),
         Command::Failback(args) => block_on(failback::execute(args)),
+        Command::Suspend(args) => block_on(steer::suspend(args)),
+        Command::Resume(args) => block_on(steer::resume(args)),
+        Command::Rollback(args) => block_on(steer::roll_back(args)),
+        Command::Allow(args) => block_on(steer::allow(args)),
+        Command::Reconcile(args) => block_on(steer::reconcile(args)),
+        Command::History(args) => block_on(history::execute(args)),
+        Command::Diff(args) => block_on(history::diff(args)),
         Command::Schema(args) => schema::execute(args),
         Command::Init(args) => init::execute(args),
         Command::Demo(args) => block_on(demo::execute(args)),

@@ -20,6 +20,7 @@ mod reconciler;
 mod relay_log;
 mod severing;
 mod snapshot;
+mod steering;
 mod target;
 mod watcher;
 
@@ -30,11 +31,12 @@ pub use self::edge_worker::EdgeSettings;
 pub use self::layers::LayerKeeper;
 pub use self::observer::{Observer, ObserverSettings};
 pub use self::pulse::Pulse;
-pub use self::recall::recall;
+pub use self::recall::{recall, recall_steering};
 pub use self::reconciler::Reconciler;
 pub use self::relay_log::RelayLog;
 pub use self::severing::Severing;
 pub use self::snapshot::{EdgeReports, PlanSnapshot, Served, SourceState};
+pub use self::steering::{SteerOrder, Steered};
 pub use self::watcher::{Watcher, WatcherSettings, chain};
 
 /// The wall clock, as the loops are given it.

@@ -19,6 +19,7 @@ mod reader;
 mod render;
 mod revision;
 mod served;
+mod steps;
 mod transition;
 mod writer;
 

@@ -1,5 +1,6 @@
 use crate::core::routing::{OverrideDoc, Refusal};
-use crate::core::status::{FailbackDto, OverrideClearedDto, OverrideSetDto};
+use crate::core::status::{FailbackDto, HistoryDto, OverrideClearedDto, OverrideSetDto, ReconcileDto, SteeredDto};
+use crate::core::steering::SteerDoc;
 
 /// Carries out what operators order. What is answered holds already, also after a restart.
 pub trait Operator: Clone + Send + Sync + 'static {
@@ -15,4 +16,16 @@ pub trait Operator: Clone + Send + Sync + 'static {
 
     /// Lets the traffic of a service return to what it prefers.
     fn fail_back(&self, service: String, by: String) -> impl Future<Output = Result<FailbackDto, Refusal>> + Send;
+
+    /// Follows the source no more, or again, or otherwise.
+    fn steer(&self, order: SteerDoc) -> impl Future<Output = Result<SteeredDto, Refusal>> + Send;
+
+    /// Has the source read now. Says when that was asked.
+    fn reconcile(&self) -> ReconcileDto;
+
+    /// What happened to what is served, newest first.
+    fn history(&self, limit: u32) -> impl Future<Output = Result<HistoryDto, Refusal>> + Send;
+
+    /// How one revision differs from another, for people.
+    fn diff(&self, from: String, to: String) -> impl Future<Output = Result<String, Refusal>> + Send;
 }

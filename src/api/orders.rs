@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +17,7 @@ use super::access::admit;
 use super::{Api, Operator};
 use crate::core::routing::{Cause, OverrideDoc, Refusal};
 use crate::core::status::{ErrorDto, OverridesDto};
+use crate::core::steering::SteerDoc;
 
 /// Who orders something of which nothing else is said.
 #[derive(Debug, Deserialize)]
@@ -69,6 +70,47 @@ pub(super) async fn fail_back<O: Operator>(
     match signature(body) {
         Ok(by) => conclude(api.operator.fail_back(service, by).await),
         Err(refused) => refused.into_response(),
+    }
+}
+
+pub(super) async fn steer<O: Operator>(State(api): State<Api<O>>, body: Body) -> Response {
+    match read::<SteerDoc>(body) {
+        Ok(order) => conclude(api.operator.steer(order).await),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+pub(super) async fn reconcile<O: Operator>(State(api): State<Api<O>>, body: Body) -> Response {
+    match signature(body) {
+        Ok(by) => {
+            info!(by, "the source is read now, as an operator ordered");
+            answer(StatusCode::ACCEPTED, &api.operator.reconcile())
+        }
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// How much of the past somebody asks for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Past {
+    #[serde(default = "Past::default_limit")]
+    limit: u32,
+}
+
+impl Past {
+    const fn default_limit() -> u32 {
+        20
+    }
+}
+
+pub(super) async fn history<O: Operator>(State(api): State<Api<O>>, Query(past): Query<Past>) -> Response {
+    conclude(api.operator.history(past.limit).await)
+}
+
+pub(super) async fn diff<O: Operator>(State(api): State<Api<O>>, Path((from, to)): Path<(String, String)>) -> Response {
+    match api.operator.diff(from, to).await {
+        Ok(text) => ([(header::CACHE_CONTROL, "no-store")], text).into_response(),
+        Err(refusal) => conclude::<()>(Err(refusal)),
     }
 }
 

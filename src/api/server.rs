@@ -55,6 +55,8 @@ impl<O: Operator> Api<O> {
             .route("/v1/overrides", post(orders::set))
             .route("/v1/overrides/{target}", delete(orders::clear))
             .route("/v1/services/{service}/failback", post(orders::fail_back))
+            .route("/v1/steering", post(orders::steer))
+            .route("/v1/reconcile", post(orders::reconcile))
             .layer(DefaultBodyLimit::max(ORDER_MAX))
             .route_layer(middleware::from_fn_with_state(self.clone(), orders::guard));
         let router = Router::new()
@@ -62,6 +64,8 @@ impl<O: Operator> Api<O> {
             .route("/readyz", get(ready))
             .route("/v1/status", get(status))
             .route("/v1/overrides", get(orders::list))
+            .route("/v1/history", get(orders::history))
+            .route("/v1/diff/{from}/{to}", get(orders::diff))
             .merge(orders)
             .with_state(self)
             .into_make_service_with_connect_info::<SocketAddr>();

@@ -1,9 +1,16 @@
-use tokio::sync::{mpsc, oneshot, watch};
+use std::sync::Arc;
 
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use super::archive;
 use crate::api::Operator;
-use crate::controller::{Clock, DeskOrder, FailbackOrder, Set, SourceState};
+use crate::controller::{Clock, DeskOrder, FailbackOrder, Set, SourceState, SteerOrder, Steered};
 use crate::core::routing::{Override, OverrideDoc, Refusal};
-use crate::core::status::{FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto};
+use crate::core::status::{
+    FailbackDto, HistoryDto, OverrideClearedDto, OverrideDto, OverrideSetDto, ReconcileDto, SteeredDto,
+};
+use crate::core::steering::SteerDoc;
+use crate::store::Store;
 
 /// Brings orders from the API to the loops that carry them out, and answers back.
 #[derive(Clone)]
@@ -12,6 +19,12 @@ pub(super) struct Operators {
     pub(super) orders: mpsc::Sender<DeskOrder>,
     /// To the reconciler.
     pub(super) failbacks: mpsc::Sender<FailbackOrder>,
+    /// To the watcher.
+    pub(super) steers: mpsc::Sender<SteerOrder>,
+    /// Wakes the watcher.
+    pub(super) wake: Arc<Notify>,
+    /// What happened.
+    pub(super) store: Store,
     /// What is desired, to say whether it has what an override is about.
     pub(super) source: watch::Receiver<SourceState>,
     /// The wall clock.
@@ -39,6 +52,25 @@ impl Operator for Operators {
     async fn fail_back(&self, service: String, by: String) -> Result<FailbackDto, Refusal> {
         let returned = ask(&self.failbacks, |reply| FailbackOrder { service, by, reply }).await?;
         Ok(FailbackDto::of(&returned))
+    }
+
+    async fn steer(&self, order: SteerDoc) -> Result<SteeredDto, Refusal> {
+        let Steered { step, newest } = ask(&self.steers, |reply| SteerOrder { doc: order, reply }).await?;
+        Ok(SteeredDto::of(&step, newest.as_ref()))
+    }
+
+    fn reconcile(&self) -> ReconcileDto {
+        let at = (self.clock)();
+        self.wake.notify_one();
+        ReconcileDto { at }
+    }
+
+    async fn history(&self, limit: u32) -> Result<HistoryDto, Refusal> {
+        archive::history(&self.store, limit).await
+    }
+
+    async fn diff(&self, from: String, to: String) -> Result<String, Refusal> {
+        archive::diff(&self.store, &from, &to).await
     }
 }
 

@@ -45,6 +45,11 @@ impl Server {
         self.ask(self.client.get(format!("{}{path}", self.address))).await
     }
 
+    /// What a controller answers to a question about a place that is given by its parts.
+    pub(super) async fn get_at(&self, place: &[&str]) -> anyhow::Result<String> {
+        self.ask(self.client.get(self.place(place)?)).await
+    }
+
     /// What a controller answers to an order. The place is given by its parts: what people type is in them.
     pub(super) async fn order<T: Serialize>(&self, method: Method, place: &[&str], body: &T) -> anyhow::Result<String> {
         let url = self.place(place)?;

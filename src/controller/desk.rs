@@ -188,7 +188,7 @@ pub(super) fn not_served_yet() -> Refusal {
     Refusal::not_now("no revision of the inventory is served yet; see `bascule status`, and try again".to_owned())
 }
 
-fn unwritten(error: &StoreError, so: &str) -> Refusal {
+pub(super) fn unwritten(error: &StoreError, so: &str) -> Refusal {
     let error = chain(error);
     error!(error, so, "an operator's order cannot be written to the state file");
     Refusal::not_now(format!("it cannot be written to the state file, so {so}: {error}"))

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{Served, chain};
 use crate::core::inventory::load;
+use crate::core::steering::Steering;
 use crate::store::Store;
 
 /// What can be served before the first fetch: the last good revision of the state file.
@@ -22,4 +23,21 @@ pub async fn recall(store: &Store) -> Option<Served> {
     };
     info!(revision = %info.id.short(), "serving the last good revision until the source is read");
     Some(Served { info, desired: Arc::new(desired) })
+}
+
+/// How operators steered before this run.
+pub async fn recall_steering(store: &Store) -> Steering {
+    match store.steps().await {
+        Ok(steps) => {
+            let steering: Steering = steps.iter().collect();
+            if let Some(pin) = &steering.pin {
+                info!(revision = %pin.revision.short(), "{}: the source is not followed", pin.words());
+            }
+            steering
+        }
+        Err(error) => {
+            error!(error = %chain(&error), "steps are not readable in the state file: the source is followed");
+            Steering::default()
+        }
+    }
 }

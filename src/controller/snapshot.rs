@@ -5,6 +5,7 @@ use crate::core::inventory::Desired;
 use crate::core::model::{EdgeName, RevisionInfo, Timestamp};
 use crate::core::routing::Plan;
 use crate::core::status::{EdgeReport, Fault};
+use crate::core::steering::Steering;
 
 /// What the watcher knows: the last good revision, and what is wrong with reading a newer one.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,10 @@ pub struct SourceState {
     pub fault: Option<Fault>,
     /// Why the newest revision is refused. It stays while the source cannot be read.
     pub refusal: Option<Fault>,
+    /// The newest revision that the source had, served or not; none before the first.
+    pub newest: Option<RevisionInfo>,
+    /// How operators steer.
+    pub steering: Steering,
 }
 
 /// A revision without errors.

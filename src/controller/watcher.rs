@@ -1,12 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{Clock, Served, SourceState};
+use super::{Clock, Served, SourceState, SteerOrder};
 use crate::core::inventory::{Consent, Desired, Loaded, RevisionGuard};
 use crate::core::model::{Diagnostic, FileSet, Revision, RevisionInfo, Severity};
 use crate::core::status::Fault;
@@ -43,39 +43,62 @@ pub struct Watcher<S> {
     pub store: Store,
     /// Says that the source may have changed.
     pub wake: Arc<Notify>,
+    /// What operators order.
+    pub orders: mpsc::Receiver<SteerOrder>,
     /// What is known.
     pub state: watch::Sender<SourceState>,
+}
+
+/// How far the source has been read.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// What was read last, good or bad: it is not checked twice.
+    pub(super) last: Option<Revision>,
+    /// What commits allowed since the last good revision; none for a source without commits.
+    pub(super) consent: Option<Consent>,
+    /// The revision that is held for what it takes out.
+    pub(super) held: Option<Revision>,
+    /// The revision that an operator let pass, whatever it takes out.
+    pub(super) allowed: Option<Revision>,
+    failures: u32,
 }
 
 impl<S: Revisions> Watcher<S> {
     /// Runs until shutdown.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        // What was read last, good or bad: it is not checked twice.
-        let mut last_read = self.state.borrow().served.as_ref().map(|served| served.info.id.clone());
-        let mut failures = 0_u32;
-        let mut consent = None;
+        let mut reading = {
+            let state = self.state.borrow();
+            let last = state.served.as_ref().map(|served| served.info.id.clone());
+            Reading { last, allowed: state.steering.allowed.clone(), ..Reading::default() }
+        };
         loop {
             let fetched = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                fetched = self.source.fetch(last_read.clone()) => fetched,
+                // Before a remote has answered, which may take a minute.
+                Some(order) = self.orders.recv() => {
+                    self.steer(order, &mut reading).await;
+                    continue;
+                }
+                fetched = self.source.fetch(reading.last.clone()) => fetched,
             };
             match fetched {
                 Ok(snapshot) => {
-                    failures = 0;
-                    if let Some(read) = self.take(snapshot, &mut consent).await {
-                        last_read = Some(read);
+                    reading.failures = 0;
+                    if let Some(read) = self.take(snapshot, &mut reading).await {
+                        reading.last = Some(read);
                     }
                 }
                 Err(error) => {
-                    failures = failures.saturating_add(1);
-                    self.unreadable(&error, failures);
+                    reading.failures = reading.failures.saturating_add(1);
+                    self.unreadable(&error, reading.failures);
                 }
             }
-            let wait = self.wait(failures);
+            let wait = self.wait(reading.failures);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
+                Some(order) = self.orders.recv() => self.steer(order, &mut reading).await,
                 () = self.wake.notified() => debug!("the source says that it changed"),
                 () = sleep(wait) => {}
             }
@@ -92,9 +115,7 @@ impl<S: Revisions> Watcher<S> {
     }
 
     /// Takes what was read. Returns the revision that needs no second reading; none where it must be read again.
-    ///
-    /// `consent` is what commits allowed since the last good revision, none for a source without commits.
-    async fn take(&self, snapshot: Snapshot, consent: &mut Option<Consent>) -> Option<Revision> {
+    async fn take(&self, snapshot: Snapshot, reading: &mut Reading) -> Option<Revision> {
         let Snapshot { info, files, moved, messages } = snapshot;
         let now = (self.clock)();
         let Some(files) = files else {
@@ -104,13 +125,24 @@ impl<S: Revisions> Watcher<S> {
             });
             return Some(info.id);
         };
+        if self.state.borrow().steering.pin.is_some() {
+            info!(revision = %info.id.short(), subject = info.subject, "the source has another revision; it is not followed");
+            let id = info.id.clone();
+            self.state.send_modify(|state| {
+                state.fetched_at = Some(now);
+                state.fault = None;
+                state.newest = Some(info);
+            });
+            return Some(id);
+        }
         if moved == Moved::Rewritten {
             warn!(revision = %info.id, "the branch was rewritten (force-push); following it");
             // What was allowed is no longer in its history.
-            *consent = None;
+            reading.consent = None;
         }
-        *consent =
-            messages.map(|messages| Consent::of(messages.iter().map(String::as_str)).and(consent.unwrap_or_default()));
+        reading.consent = messages
+            .map(|messages| Consent::of(messages.iter().map(String::as_str)).and(reading.consent.unwrap_or_default()));
+        reading.held = None;
         let files = Arc::new(files);
         let loaded = self.source.check(Arc::clone(&files), info.id.clone()).await;
         let Some(Loaded { desired, diagnostics }) = loaded else {
@@ -119,16 +151,20 @@ impl<S: Revisions> Watcher<S> {
         };
         let before = self.state.borrow().served.as_ref().map(|served| Arc::clone(&served.desired));
         let accepted = match desired {
-            Some(desired) => self.guard(desired, before.as_deref(), *consent),
-            None => Err(Refusal { verb: "refused", reason: first_error(&diagnostics) }),
+            Some(desired) if reading.allowed.as_ref() == Some(&info.id) => Ok(desired),
+            Some(desired) => self.guard(desired, before.as_deref(), reading.consent),
+            None => Err(Refusal { verb: REFUSED, reason: first_error(&diagnostics) }),
         };
         match accepted {
             Ok(desired) => {
                 // It allowed what has happened now, and nothing that comes later.
-                *consent = None;
+                reading.consent = None;
                 self.accept(info, files, desired, &diagnostics).await
             }
-            Err(refusal) => self.refuse(info, files, refusal, &diagnostics).await,
+            Err(refusal) => {
+                reading.held = (refusal.verb == HELD).then(|| info.id.clone());
+                self.refuse(info, files, refusal, &diagnostics).await
+            }
         }
     }
 
@@ -151,12 +187,12 @@ impl<S: Revisions> Watcher<S> {
         info!(revision = %info.id.short(), subject = info.subject, sites = sites.len(), services = services.len(),
             backends = backends.len(), edges = edges.len(), "revision accepted");
         let id = info.id.clone();
-        let served = Served { info, desired: Arc::new(desired) };
-        self.state.send_replace(SourceState {
-            served: Some(served),
-            fetched_at: Some(now),
-            fault: None,
-            refusal: None,
+        self.state.send_modify(|state| {
+            state.newest = Some(info.clone());
+            state.served = Some(Served { info, desired: Arc::new(desired) });
+            state.fetched_at = Some(now);
+            state.fault = None;
+            state.refusal = None;
         });
         Some(id)
     }
@@ -183,18 +219,20 @@ impl<S: Revisions> Watcher<S> {
             since: now,
             details: diagnostics.iter().take(DETAILS_MAX).map(ToString::to_string).collect(),
         };
+        let id = info.id.clone();
         self.state.send_modify(|state| {
+            state.newest = Some(info);
             state.fetched_at = Some(now);
             state.fault = None;
             state.refusal = Some(refusal);
         });
-        Some(info.id)
+        Some(id)
     }
 
     /// Last good wins: what takes out much at once is a mistake until somebody says otherwise.
     fn guard(&self, next: Desired, served: Option<&Desired>, consent: Option<Consent>) -> Result<Desired, Refusal> {
         let held = self.settings.guard.zip(served).and_then(|(guard, served)| guard.judge(served, &next, consent));
-        held.map_or(Ok(next), |held| Err(Refusal { verb: "held", reason: held.to_string() }))
+        held.map_or(Ok(next), |held| Err(Refusal { verb: HELD, reason: held.to_string() }))
     }
 
     /// What goes on while nothing newer can be served.
@@ -221,14 +259,19 @@ impl<S: Revisions> Watcher<S> {
 const SOURCE: &str = "source";
 const INVENTORY: &str = "inventory";
 
+/// It has errors.
+const REFUSED: &str = "refused";
+/// It takes out much, and nobody has said that it is meant.
+const HELD: &str = "held";
+
 /// Why a revision is not served.
 struct Refusal {
-    /// What it is: `refused` or `held`.
+    /// What it is: [`REFUSED`] or [`HELD`].
     verb: &'static str,
     reason: String,
 }
 
-fn first_error(diagnostics: &[Diagnostic]) -> String {
+pub(super) fn first_error(diagnostics: &[Diagnostic]) -> String {
     let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
     let first = errors.next().map_or_else(|| "no desired state".to_owned(), ToString::to_string);
     match errors.count() {

@@ -23,7 +23,7 @@ pub use self::guard::{Guard, InventoryGuard};
 pub use self::leaving::{Leaving, OpenRequests};
 pub use self::member::{Exclusion, Member, Role};
 pub use self::outlook::outlook;
-pub use self::overrides::{Action, Cause, Field, Override, OverrideDoc, Overrides, Refusal, Target, signature};
+pub use self::overrides::{Action, Cause, Field, Override, OverrideDoc, Overrides, Refusal, Target, reason, signature};
 pub use self::plan::{Hold, Inputs, Plan, plan};
 pub(in crate::core) use self::rise::quarters;
 pub use self::rise::{Ramp, Rise};

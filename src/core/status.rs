@@ -3,6 +3,7 @@
 mod dto;
 mod operator;
 mod site;
+mod steering;
 mod text;
 mod view;
 
@@ -11,5 +12,6 @@ pub use self::dto::{
     SeverDto, SiteDto, SiteState, StatusDto, TunnelDto, TunnelState, WireguardDto,
 };
 pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
+pub use self::steering::{EntryDto, HistoryDto, PinDto, ReconcileDto, SteeredDto, StepDto, history_text, named};
 pub use self::text::{Paint, overrides_text, span, text};
 pub use self::view::{Applied, EdgeReport, Fault, Inputs, view};

@@ -8,6 +8,7 @@ use crate::core::health::{Subject, Verdict};
 use crate::core::inventory::{BackendState, Origin};
 use crate::core::model::{BackendName, Digest, EdgeName, Generation, Revision, ServiceName, SiteName, Timestamp};
 use crate::core::routing::{Action, Target};
+use crate::core::steering::Act;
 
 macro_rules! text_columns {
     ($($type:ty),+ $(,)?) => {$(
@@ -102,6 +103,18 @@ impl ToSql for Action {
 }
 
 impl FromSql for Action {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for Act {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_str().into())
+    }
+}
+
+impl FromSql for Act {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_str()?.parse().map_err(FromSqlError::other)
     }

@@ -15,6 +15,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_overrides.sql"),
     include_str!("migrations/0005_flaps.sql"),
     include_str!("migrations/0006_events.sql"),
+    include_str!("migrations/0007_steering.sql"),
 ];
 
 /// The newest version of the state file that this program knows.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Row, ffi, params};
 
 use super::{Store, StoreError};
-use crate::core::model::{Digest, FileSet, RevisionInfo, Timestamp};
+use crate::core::model::{Digest, FileSet, Revision, RevisionInfo, Timestamp};
 
 /// Revisions kept, beside the last good one: months of a busy repository. Git has the whole history.
 const KEPT: u32 = 500;
@@ -44,13 +44,21 @@ impl Store {
         outcome: RevisionOutcome,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        // Up to 64 MB are hashed, and neither the runtime nor a transition's write shall wait for it.
-        let hashed = Arc::clone(&files);
-        let digests = self
-            .blocking(move || hashed.iter().map(|(path, bytes)| (path.to_owned(), Digest::of(bytes))).collect())
-            .await?;
+        let digests = self.digests(&files).await?;
         let row = RevisionRow { info, outcome, read_at: at };
         self.write("write a revision", move |connection| record(connection, &row, &files, &digests)).await
+    }
+
+    /// The digest of each file.
+    pub(super) async fn digests(&self, files: &Arc<FileSet>) -> Result<BTreeMap<String, Digest>, StoreError> {
+        // Up to 64 MB are hashed, and neither the runtime nor a transition's write shall wait for it.
+        let hashed = Arc::clone(files);
+        self.blocking(move || hashed.iter().map(|(path, bytes)| (path.to_owned(), Digest::of(bytes))).collect()).await
+    }
+
+    /// A revision with its files, as it was recorded last; none where it is not kept.
+    pub async fn revision(&self, id: Revision) -> Result<Option<(RevisionInfo, FileSet)>, StoreError> {
+        self.read("read a revision", move |connection| by_id(connection, &id)).await
     }
 
     /// The newest accepted revision with its files.
@@ -65,7 +73,7 @@ impl Store {
     }
 }
 
-fn record(
+pub(super) fn record(
     connection: &Connection,
     row: &RevisionRow,
     files: &FileSet,
@@ -161,6 +169,20 @@ fn last_good(connection: &Connection) -> rusqlite::Result<Option<(RevisionInfo, 
     )?;
     let found = query.query_row([], |row| Ok((info(row)?, row.get::<_, i64>(4)?))).optional()?;
     let Some((info, seq)) = found else { return Ok(None) };
+    Ok(Some((info, files(connection, seq)?)))
+}
+
+fn by_id(connection: &Connection, id: &Revision) -> rusqlite::Result<Option<(RevisionInfo, FileSet)>> {
+    let mut query = connection.prepare_cached(
+        "SELECT id, author, subject, committed_at, seq FROM revisions WHERE id = ?1 ORDER BY seq DESC LIMIT 1",
+    )?;
+    let found = query.query_row([id], |row| Ok((info(row)?, row.get::<_, i64>(4)?))).optional()?;
+    let Some((info, seq)) = found else { return Ok(None) };
+    Ok(Some((info, files(connection, seq)?)))
+}
+
+/// The files of the revision at a place in the order.
+fn files(connection: &Connection, seq: i64) -> rusqlite::Result<FileSet> {
     let mut query = connection.prepare_cached(
         "SELECT path, digest, bytes FROM revision_files JOIN blobs ON blobs.id = revision_files.blob
          WHERE first_seq <= ?1 AND (last_seq IS NULL OR last_seq >= ?1)",
@@ -176,7 +198,7 @@ fn last_good(connection: &Connection) -> rusqlite::Result<Option<(RevisionInfo, 
         }
         files.insert(path, bytes);
     }
-    Ok(Some((info, files)))
+    Ok(files)
 }
 
 /// The newest revisions by their place in the order.

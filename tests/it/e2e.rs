@@ -20,6 +20,7 @@ mod relay;
 mod secrets;
 mod settings;
 mod simulate;
+mod steering;
 mod talker;
 mod traffic;
 mod world;

@@ -175,6 +175,8 @@ fn status_at(now: Timestamp, overrides: &Overrides) -> StatusDto {
         served: Some((&info, &desired)),
         fetched_at: None,
         source_faults: [None, None],
+        newest: None,
+        pin: None,
         observed: &observed,
         layers: &bascule::core::health::Layers::default(),
         overrides,

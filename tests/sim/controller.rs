@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use bascule::controller::{
     Answering, Desk, DeskOrder, EdgeReports, EdgeSettings, FailbackOrder, ORDERS_BOUND, Observer, ObserverSettings,
-    PlanSnapshot, Pulse, Reconciler, RelayLog, SourceState, Watcher, WatcherSettings, recall,
+    PlanSnapshot, Pulse, Reconciler, RelayLog, SourceState, SteerOrder, Watcher, WatcherSettings, recall,
+    recall_steering,
 };
 use bascule::core::health::Observed;
 use bascule::core::inventory::{Edge, RevisionGuard};
 use bascule::core::routing::{InventoryGuard, OverrideDoc, Overrides};
+use bascule::core::steering::SteerDoc;
 use bascule::edge::ClientError;
 use bascule::probe::SAMPLES_BOUND;
 use bascule::store::Store;
@@ -24,7 +26,7 @@ use super::admin::FakeAdmin;
 use super::clock;
 use super::inventory::EDGES;
 use super::source::{FakeSource, probe};
-use super::world::Shared;
+use super::world::{Shared, World};
 
 /// More than any transition that a simulation sees.
 const ALL: u32 = 100_000;
@@ -44,6 +46,7 @@ pub(crate) struct Controller {
     overrides: watch::Receiver<Arc<Overrides>>,
     orders: mpsc::Sender<DeskOrder>,
     failbacks: mpsc::Sender<FailbackOrder>,
+    steers: mpsc::Sender<SteerOrder>,
 }
 
 impl Controller {
@@ -52,10 +55,13 @@ impl Controller {
         let mut tasks = JoinSet::new();
         let store = open(world, state, &mut tasks);
         let decided = inspect(world, &store).await;
-        let served = recall(&store).await;
+        let (served, steering) = (recall(&store).await, recall_steering(&store).await);
+        if let Some((invariant, detail)) = world.with(|world| world.operators.restarted(&steering)) {
+            world.with(|world| world.broken(invariant, detail));
+        }
         let (remembered, chosen) = (store.health().await.expect("health"), store.choices().await.expect("choices"));
         // Tokio wakes those that wait for one channel in any order; here each has one of its own.
-        let first = SourceState { served, ..SourceState::default() };
+        let first = SourceState { served, steering, ..SourceState::default() };
         let (source_tx, source) = watch::channel(first.clone());
         let (source_a, observers_source) = watch::channel(first.clone());
         let (source_b, reconcilers_source) = watch::channel(first);
@@ -67,6 +73,7 @@ impl Controller {
         let (overrides, overrides_rx) = watch::channel(Arc::new(decided));
         let (orders, orders_rx) = mpsc::channel(ORDERS_BOUND);
         let (failbacks, failbacks_rx) = mpsc::channel(ORDERS_BOUND);
+        let (steers, steers_rx) = mpsc::channel(ORDERS_BOUND);
         let (samples_tx, samples) = mpsc::channel(SAMPLES_BOUND);
         let (pulse, heard, wake) = (Arc::<Pulse>::default(), Arc::<RelayLog>::default(), Arc::<Notify>::default());
         let shutdown = CancellationToken::new();
@@ -80,6 +87,7 @@ impl Controller {
             source: FakeSource(world.clone()),
             store: store.clone(),
             wake: Arc::clone(&wake),
+            orders: steers_rx,
             state: source_tx,
         };
         let observer = Observer {
@@ -130,7 +138,7 @@ impl Controller {
         world.with(|world| world.answering = Some(Answering { plans: plans.clone(), pulse, heard }));
         spawn(world, &mut tasks, loops);
         let overrides = overrides_rx;
-        Self { tasks, store, shutdown, wake, source, observed, plans, reports, overrides, orders, failbacks }
+        Self { tasks, store, shutdown, wake, source, observed, plans, reports, overrides, orders, failbacks, steers }
     }
 
     /// An operator decides; what is answered holds from then on, crash or not.
@@ -178,6 +186,35 @@ impl Controller {
                 });
             });
         }
+    }
+
+    /// An operator steers; what is answered holds from then on, crash or not.
+    pub(crate) fn steer(&self, world: &Shared, doc: SteerDoc) {
+        if !world.with(|world| world.operators.steers()) {
+            return;
+        }
+        let (reply, answer) = oneshot::channel();
+        let (world, source) = (world.clone(), self.source.clone());
+        if self.steers.try_send(SteerOrder { doc, reply }).is_err() {
+            world.with(|world| world.operators.steered(None));
+            return;
+        }
+        tokio::spawn(async move {
+            // Where bascule ends before it answers, what is in the state file counts.
+            let Ok(answer) = answer.await else { return };
+            world.with(|world| {
+                let steered = answer.as_ref().map(|steered| steered.step.words());
+                world.note(&format!("steering: {}", steered.unwrap_or_else(|refusal| refusal.message.clone())));
+                let steering = answer.is_ok().then(|| source.borrow().steering.clone());
+                world.operators.steered(steering);
+            });
+        });
+    }
+
+    /// What is served that must not be.
+    pub(crate) fn strays(&self, world: &World) -> Option<String> {
+        let source = self.source.borrow();
+        world.operators.strays(source.served.as_ref().map(|served| &served.info.id))
     }
 
     /// Ends it at once, in the middle of whatever it does.

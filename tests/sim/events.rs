@@ -11,6 +11,7 @@ use std::time::Duration;
 use bascule::core::inventory::load;
 use bascule::core::model::{FileSet, Revision, RevisionInfo};
 use bascule::core::routing::OverrideDoc;
+use bascule::core::steering::SteerDoc;
 use fastrand::Rng;
 use tokio::time::Instant;
 
@@ -48,11 +49,12 @@ pub(crate) enum Kind {
     FailBack,
     RelayHangs,
     SlowDisk,
+    Steering,
 }
 
 use Kind::*;
 
-const KINDS: [Kind; 24] = [
+const KINDS: [Kind; 25] = [
     Commit,
     BadCommit,
     EmptiedCommit,
@@ -77,6 +79,7 @@ const KINDS: [Kind; 24] = [
     FailBack,
     RelayHangs,
     SlowDisk,
+    Steering,
 ];
 
 /// What is undone later.
@@ -112,6 +115,7 @@ pub(crate) enum Deed {
     Stop,
     Override(OverrideDoc),
     FailBack(String),
+    Steer(SteerDoc),
 }
 
 pub(crate) struct Events {
@@ -182,6 +186,7 @@ impl Events {
             }
             Override => orders::decide(world),
             FailBack => orders::fail_back(world),
+            Steering => orders::steer(world),
             RelayHangs => {
                 world.is_relay_hung = true;
                 world.note("bascule answers no relay");

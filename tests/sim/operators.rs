@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bascule::core::model::Revision;
 use bascule::core::routing::{Override, Overrides, Target};
+use bascule::core::steering::Steering;
 
 use super::clock;
 
@@ -14,6 +16,10 @@ pub(crate) struct Operators {
     orders: u64,
     /// The newest order of each target that it shall be overridden no more.
     cleared: BTreeMap<Target, Order>,
+    /// The revision that is served whatever is committed, as was answered.
+    pinned: Option<Revision>,
+    /// An order about the source is under way: what is served may change at any moment.
+    is_steering_now: bool,
 }
 
 /// The number of an order. They are carried out one after the other, as they were given.
@@ -40,6 +46,40 @@ impl Operators {
         self.answered.remove(target);
         let order = self.ordered();
         self.cleared.insert(target.clone(), order);
+    }
+
+    /// True where the source is not followed.
+    pub(crate) const fn is_steering(&self) -> bool {
+        self.pinned.is_some()
+    }
+
+    /// Somebody gives an order about the source. One at a time: while it is under way, no other one is given.
+    pub(crate) fn steers(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_steering_now, true)
+    }
+
+    /// Somebody was told what came of it; none where it was not carried out.
+    pub(crate) fn steered(&mut self, steering: Option<Steering>) {
+        self.is_steering_now = false;
+        if let Some(Steering { pin, .. }) = steering {
+            self.pinned = pin.map(|pin| pin.revision);
+        }
+    }
+
+    /// Nobody will be told any more. What is in the state file is what counts.
+    pub(crate) fn restarted(&mut self, kept: &Steering) -> Option<(&'static str, String)> {
+        let kept = kept.pin.as_ref().map(|pin| &pin.revision);
+        let is_lost = !self.is_steering_now && kept != self.pinned.as_ref();
+        let fault = is_lost.then(|| ("no step is lost", format!("{:?} is pinned and not {:?}", kept, self.pinned)));
+        self.is_steering_now = false;
+        self.pinned = kept.cloned();
+        fault
+    }
+
+    /// What must not be: something else is served than an operator was told.
+    pub(crate) fn strays(&self, served: Option<&Revision>) -> Option<String> {
+        let pinned = self.pinned.as_ref().filter(|_| !self.is_steering_now)?;
+        (served != Some(pinned)).then(|| format!("{served:?} is served, and {pinned} is pinned"))
     }
 
     /// Forgets what has ended, for good: the clock may be set back.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bascule::core::steering::SteerDoc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::clock;
@@ -148,6 +149,7 @@ impl Driver {
             (Deed::Wake, Some(controller)) => controller.wake.notify_one(),
             (Deed::Override(doc), Some(controller)) => controller.decide(&self.world, doc),
             (Deed::FailBack(service), Some(controller)) => controller.fail_back(&self.world, service),
+            (Deed::Steer(doc), Some(controller)) => controller.steer(&self.world, doc),
             (deed @ (Deed::Crash | Deed::Stop), Some(_)) => {
                 let controller = self.controller.take().expect("it runs");
                 self.world.with(|world| {
@@ -192,7 +194,11 @@ impl Driver {
         let failure = self.controller.as_mut().and_then(Controller::failure);
         let is_running = self.controller.is_some();
         let is_behind = self.controller.as_ref().is_some_and(Controller::is_behind);
+        let strays = self.controller.as_ref().and_then(|controller| self.world.with(|world| controller.strays(world)));
         self.world.with(|world| {
+            if let Some(detail) = strays {
+                world.broken("what an operator pins stays", detail);
+            }
             if let Some(failure) = failure {
                 world.broken("the loops run", failure);
             }
@@ -224,6 +230,9 @@ impl Driver {
             self.pass_until(Instant::now() + Duration::from_secs(1)).await;
             if let Some(controller) = &self.controller {
                 controller.clear_overrides(&self.world);
+                if self.world.with(|world| world.operators.is_steering()) {
+                    controller.steer(&self.world, SteerDoc::Resume { by: "ana".to_owned() });
+                }
             }
             unsettled = match &self.controller {
                 Some(controller) => self.world.with(|world| settling::unsettled(world, controller)),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Backend, BackendState, Desired, Service};
-use crate::core::model::{Hostname, PathPrefix, SiteName};
+use crate::core::model::{Hostname, PathPrefix, Revision, SiteName};
 
 /// The trailer of a commit message that lets a revision take out much.
 const TRAILER: &str = "Bascule-Allow";
@@ -39,7 +39,7 @@ impl RevisionGuard {
             None => loss.is_everything(),
             Some(Consent { remove }) => loss.is_beyond(*self) && remove.is_none_or(|allowed| allowed < loss.count()),
         };
-        is_held.then_some(Held { loss, consent, share: self.share })
+        is_held.then(|| Held { revision: next.revision.clone(), loss, consent, share: self.share })
     }
 }
 
@@ -165,6 +165,7 @@ fn routes(service: &Service) -> impl Iterator<Item = (&Hostname, &PathPrefix)> {
 /// Why a revision is held, and how to let it pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
+    revision: Revision,
     loss: Loss,
     consent: Option<Consent>,
     share: u8,
@@ -172,20 +173,26 @@ pub struct Held {
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { loss, consent, share } = self;
+        let Self { revision, loss, consent, share } = self;
         let lost = [(loss.services, "services"), (loss.backends, "backends"), (loss.edges, "edges")];
         let lost = lost.into_iter().filter(|(share, _)| share.lost > 0);
         let mut parts: Vec<_> = lost.map(|(Share { lost, of, .. }, what)| format!("{lost} of {of} {what}")).collect();
         parts.extend(loss.sites.iter().map(|site| format!("all of site {site}")));
         write!(f, "it takes out {}, and ", parts.join(", "))?;
         let Some(Consent { remove }) = consent else {
-            return write!(f, "nothing would be left; if that is meant, stop bascule and use `bascule apply`");
+            return write!(f, "nothing would be left; if that is meant: {}", by_hand(revision));
         };
         write!(f, "more than {share} %, a whole site, or everything at once is held; ")?;
         let count = loss.count();
         if let Some(allowed) = remove {
             write!(f, "{TRAILER} allows {allowed}, and these are {count}; ")?;
         }
-        write!(f, "if that is meant: git commit --allow-empty -m 'Allow it' --trailer '{TRAILER}: {REMOVE}{count}'")
+        write!(f, "if that is meant: git commit --allow-empty -m 'Allow it' --trailer '{TRAILER}: {REMOVE}{count}'")?;
+        write!(f, ", or {}", by_hand(revision))
     }
+}
+
+/// What an operator of the running controller types.
+fn by_hand(revision: &Revision) -> String {
+    format!("bascule allow {} --reason '…'", revision.short())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::order::{Cause, Field, OverrideDoc, Refusal, signature};
+pub use self::order::{Cause, Field, OverrideDoc, Refusal, reason, signature};
 pub use self::target::Target;
 use crate::core::inventory::Backend;
 use crate::core::model::{TextError, Timestamp};

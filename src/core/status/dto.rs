@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::layers::{EventDto, SiteDto, SiteState, TunnelDto, TunnelState, WireguardDto};
 
-use super::OverrideDto;
-use crate::core::model::Timestamp;
+use super::{OverrideDto, PinDto};
+use crate::core::model::{RevisionInfo, Timestamp};
 use crate::core::routing::Leaving;
 
 /// The answer of `GET /v1/status`.
@@ -23,6 +23,9 @@ pub struct StatusDto {
     pub generation: u64,
     /// When the source was last read with success.
     pub fetched_at: Option<Timestamp>,
+    /// Why the source is not followed; none where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinDto>,
     /// What is wrong now, worst first.
     pub faults: Vec<FaultDto>,
     /// What operators decided, as long as it holds, by target.
@@ -69,6 +72,14 @@ pub struct RevisionDto {
     pub subject: String,
     /// When it was committed.
     pub committed_at: Timestamp,
+}
+
+impl RevisionDto {
+    /// Shows a revision.
+    pub fn of(info: &RevisionInfo) -> Self {
+        let RevisionInfo { id, author, subject, committed_at } = info;
+        Self { id: id.to_string(), author: author.clone(), subject: subject.clone(), committed_at: *committed_at }
+    }
 }
 
 /// Something that is wrong now.

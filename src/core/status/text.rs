@@ -16,15 +16,15 @@ pub enum Paint {
 }
 
 impl Paint {
-    fn good(self, text: &str) -> String {
+    pub(super) fn good(self, text: &str) -> String {
         self.wrap(text, "32")
     }
 
-    fn bad(self, text: &str) -> String {
+    pub(super) fn bad(self, text: &str) -> String {
         self.wrap(text, "31")
     }
 
-    fn doubtful(self, text: &str) -> String {
+    pub(super) fn doubtful(self, text: &str) -> String {
         self.wrap(text, "33")
     }
 
@@ -74,6 +74,10 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
             writeln!(out)?;
         }
         None => writeln!(out, "revision {}", paint.doubtful("none yet"))?,
+    }
+    // Where the source has gone on since, that is a fault and is told there.
+    if let Some(pin) = status.pin.as_ref().filter(|pin| pin.newest.is_none()) {
+        writeln!(out, "{} for {}: {}", paint.doubtful("by hand"), span(pin.age_seconds), pin.words())?;
     }
     for fault in &status.faults {
         let age = age(now, Some(fault.since));

@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 
 use super::site::{Sites, age, event_dto};
 use super::{
-    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, OverrideDto, RelayState, RevisionDto,
+    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, OverrideDto, PinDto, RelayState, RevisionDto,
     ServiceDto, StatusDto,
 };
 use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome};
 use crate::core::inventory::{BackendState, Desired, Edge};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp, counted};
 use crate::core::routing::{EffectiveService, Leaving, Member, Override, Overrides, Plan, Role, Serving};
+use crate::core::steering::Step;
 
 /// Everything a view is made of.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,10 @@ pub struct Inputs<'a> {
     pub fetched_at: Option<Timestamp>,
     /// What is wrong with the source, and with its newest revision.
     pub source_faults: [Option<&'a Fault>; 2],
+    /// The newest revision of the source, served or not.
+    pub newest: Option<&'a RevisionInfo>,
+    /// The operator's step since which the source is not followed.
+    pub pin: Option<&'a Step>,
     /// What probes say.
     pub observed: &'a Observed,
     /// What is known of tunnels, and what happened lately.
@@ -82,7 +87,8 @@ pub struct Applied {
 
 /// Makes the view.
 pub fn view(inputs: &Inputs<'_>) -> StatusDto {
-    let Inputs { now, served, fetched_at, source_faults: _, observed, layers, overrides, plan, edges } = *inputs;
+    let Inputs { now, served, fetched_at, source_faults: _, newest, pin, observed, layers, overrides, plan, edges } =
+        *inputs;
     let desired = served.map(|(_, desired)| desired);
     let sites = desired.map(|desired| Sites::new(desired, observed, layers, now));
     let effective = plan.map(|plan| &plan.effective);
@@ -92,9 +98,10 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: now,
         ready: served.is_some() && edge_dtos.iter().all(|edge| edge.state != EdgeState::Pending),
-        revision: served.map(|(info, _)| revision_dto(info)),
+        revision: served.map(|(info, _)| RevisionDto::of(info)),
         generation: observed.generation.0,
         fetched_at,
+        pin: pin.map(|step| PinDto::of(step, newest, now)),
         faults: faults(inputs, sites.as_ref()),
         overrides: in_force(overrides, now).map(|it| OverrideDto::of(it, desired, now)).collect(),
         sites: sites.as_ref().map_or_else(Vec::new, Sites::dtos),
@@ -134,6 +141,11 @@ fn faults(inputs: &Inputs<'_>, sites: Option<&Sites<'_>>) -> Vec<FaultDto> {
         };
         faults.push(fault((*scope).to_owned(), message, *since, details));
     }
+    let pin = inputs.pin.map(|step| PinDto::of(step, inputs.newest, now));
+    // That somebody holds it where it is, is no fault; that the source has gone on since is what must not be forgotten.
+    for pin in pin.iter().filter(|pin| pin.newest.is_some()) {
+        faults.push(fault("inventory".to_owned(), pin.words(), pin.step.at, &[]));
+    }
     for (name, report) in inputs.edges {
         if let Some((message, since)) = &report.fault {
             faults.push(fault(format!("edge {name}"), message.clone(), *since, &[]));
@@ -167,11 +179,6 @@ fn faults(inputs: &Inputs<'_>, sites: Option<&Sites<'_>>) -> Vec<FaultDto> {
 /// When a verdict of one of some backends changed last.
 fn newest_change<'m>(observed: &Observed, members: impl Iterator<Item = &'m Member>) -> Option<Timestamp> {
     members.filter_map(|member| observed.backends.get(&member.backend.name)?.since).max()
-}
-
-fn revision_dto(info: &RevisionInfo) -> RevisionDto {
-    let RevisionInfo { id, author, subject, committed_at } = info;
-    RevisionDto { id: id.to_string(), author: author.clone(), subject: subject.clone(), committed_at: *committed_at }
 }
 
 fn service_dto(effective: &EffectiveService, observed: &Observed, now: Timestamp) -> ServiceDto {

@@ -43,7 +43,8 @@ fn more_than_the_share_is_held_and_the_share_is_not() {
     assert_eq!(
         held(&before, &fleet(16..51, 17..51), None).expect("31 of 100"),
         "it takes out 31 of 100 backends, and more than 30 %, a whole site, or everything at once is held; if that is \
-         meant: git commit --allow-empty -m 'Allow it' --trailer 'Bascule-Allow: remove=31'"
+         meant: git commit --allow-empty -m 'Allow it' --trailer 'Bascule-Allow: remove=31', or bascule allow \
+         0123456789ab --reason '…'"
     );
     assert_eq!(held(&before, &fleet(1..101, 1..51), None), None, "more of them is no loss");
 }
@@ -75,7 +76,7 @@ fn everything_is_held_however_little_it_is() {
     let guard = RevisionGuard::default();
     let words = guard.judge(&before, &empty, None).expect("nothing is left").to_string();
     assert!(
-        words.ends_with("nothing would be left; if that is meant, stop bascule and use `bascule apply`"),
+        words.ends_with("nothing would be left; if that is meant: bascule allow 0123456789ab --reason '…'"),
         "{words}"
     );
     assert_eq!(guard.judge(&fleet(1..51, 1..51), &fleet(1..51, 1..2), None), None);

@@ -35,6 +35,8 @@ fn status(verdict: Verdict, outcome: &Outcome, seconds: i64, layers: &Layers) ->
         served: Some((&info, &desired)),
         fetched_at: None,
         source_faults: [None, None],
+        newest: None,
+        pin: None,
         observed: &observed,
         layers,
         overrides: &Overrides::new(),

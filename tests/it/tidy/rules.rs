@@ -12,7 +12,8 @@ const UNITS: &[(&str, &[&str])] = &[
     ("core::health", &["core::model", "core::inventory"]),
     ("core::routing", &["core::model", "core::inventory", "core::health"]),
     ("core::caddy", &["core::model", "core::inventory", "core::routing"]),
-    ("core::status", &["core::model", "core::inventory", "core::health", "core::routing"]),
+    ("core::steering", &["core::model", "core::routing"]),
+    ("core::status", &["core::model", "core::inventory", "core::health", "core::routing", "core::steering"]),
     ("core::simulate", &["core::model", "core::inventory", "core::health", "core::routing", "core::caddy"]),
     (
         "core::review",

@@ -1,6 +1,7 @@
 //! What operators order.
 
 use bascule::core::routing::OverrideDoc;
+use bascule::core::steering::SteerDoc;
 
 use super::Deed;
 use crate::inventory::SITES;
@@ -31,4 +32,20 @@ pub(super) fn fail_back(world: &mut World) -> Deed {
         return Deed::Nothing;
     }
     Deed::FailBack(names[world.rng.usize(..names.len())].clone())
+}
+
+/// An operator steers by hand, or does so no more.
+pub(super) fn steer(world: &mut World) -> Deed {
+    let by = "ana".to_owned();
+    if world.operators.is_steering() {
+        return Deed::Steer(SteerDoc::Resume { by });
+    }
+    let reason = "trial".to_owned();
+    let log = &world.branch.log;
+    if log.is_empty() || world.rng.bool() {
+        return Deed::Steer(SteerDoc::Suspend { reason, by });
+    }
+    // Of those that were never served, the controller says so.
+    let to = log[world.rng.usize(..log.len())].0.to_string();
+    Deed::Steer(SteerDoc::Rollback { to, reason, by })
 }

@@ -34,15 +34,20 @@ impl OverrideDoc {
         let target = Target::named(target, desired)?;
         let action: Action = action.parse().map_err(|error| Refusal::of(Field::Action, format!("{error}")))?;
         let term: Term = term.parse().map_err(|error| Refusal::of(Field::For, format!("{error}")))?;
-        let reason = reason.trim();
-        if reason.is_empty() {
-            let message = "it is empty; say in a few words why, such as `disk swap`".to_owned();
-            return Err(Refusal::of(Field::Reason, message));
-        }
-        let reason = line(Field::Reason, reason, REASON_MAX)?;
+        let reason = self::reason(reason)?;
         let by = signature(by)?;
         Ok(Override { target, action, reason, by, set_at: now, until: now.plus(term.get()) })
     }
+}
+
+/// Why something is ordered, as it may stand in logs and lists.
+pub fn reason(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    if text.is_empty() {
+        let message = "it is empty; say in a few words why, such as `disk swap`".to_owned();
+        return Err(Refusal::of(Field::Reason, message));
+    }
+    line(Field::Reason, text, REASON_MAX)
 }
 
 /// Who orders something, as it may stand in logs and lists.

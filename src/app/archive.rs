@@ -1,0 +1,57 @@
+//! What the state file knows of the past, for who asks.
+
+use std::sync::Arc;
+
+use crate::controller::chain;
+use crate::core::inventory::{Desired, load};
+use crate::core::review::{self, review};
+use crate::core::routing::Refusal;
+use crate::core::status::{EntryDto, HistoryDto, RevisionDto, StepDto};
+use crate::core::steering::pick;
+use crate::store::{RevisionOutcome, RevisionRow, Store, StoreError};
+
+/// What happened to what is served, newest first.
+pub(super) async fn history(store: &Store, limit: u32) -> Result<HistoryDto, Refusal> {
+    let rows = store.revisions(limit).await.map_err(|error| unread(&error))?;
+    let steps = store.steps().await.map_err(|error| unread(&error))?;
+    let mut entries: Vec<_> = steps.iter().rev().map(|step| EntryDto::Step(StepDto::of(step))).collect();
+    entries.extend(rows.into_iter().map(entry));
+    // Stable: a rollback comes after the revision that it brought back at the same moment.
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.at()));
+    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(HistoryDto { entries })
+}
+
+fn entry(row: RevisionRow) -> EntryDto {
+    let RevisionRow { info, outcome, read_at } = row;
+    let (accepted, reason) = match outcome {
+        RevisionOutcome::Accepted => (true, String::new()),
+        RevisionOutcome::Rejected { errors: _, first } => (false, first),
+    };
+    EntryDto::Revision { at: read_at, revision: RevisionDto::of(&info), accepted, reason }
+}
+
+/// How one revision that was read differs from another, for people.
+pub(super) async fn diff(store: &Store, from: &str, to: &str) -> Result<String, Refusal> {
+    let (from, to) = (desired(store, from).await?, desired(store, to).await?);
+    // Thousands of services take a second.
+    let compared = tokio::task::spawn_blocking(move || review::text(&review(&from, &to))).await;
+    compared.map_err(|_| Refusal::not_now("comparing ended in a panic".to_owned()))
+}
+
+async fn desired(store: &Store, named: &str) -> Result<Arc<Desired>, Refusal> {
+    let rows = store.revisions(u32::MAX).await.map_err(|error| unread(&error))?;
+    let id = pick(named, rows.iter().map(|row| &row.info.id))?.clone();
+    let read = store.revision(id.clone()).await.map_err(|error| unread(&error))?;
+    let Some((_, files)) = read else {
+        return Err(Refusal::unknown(format!("revision `{named}` is not kept any more")));
+    };
+    let loaded = tokio::task::spawn_blocking(move || load(&files, id)).await;
+    let desired = loaded.ok().and_then(|loaded| loaded.desired);
+    let faulty = || Refusal::not_now(format!("revision `{named}` has errors, so it cannot be compared"));
+    desired.map(Arc::new).ok_or_else(faulty)
+}
+
+fn unread(error: &StoreError) -> Refusal {
+    Refusal::not_now(format!("the state file cannot be read: {}", chain(error)))
+}

@@ -1,0 +1,151 @@
+//! What operators order about the source, carried out by the watcher: the one place where revisions come to be served.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use super::desk::{not_served_yet, unwritten};
+use super::watcher::{Reading, chain, first_error};
+use super::{Served, SourceState, Watcher};
+use crate::core::inventory::{Desired, Loaded};
+use crate::core::model::{FileSet, Revision, RevisionInfo};
+use crate::core::routing::Refusal;
+use crate::core::steering::{SteerDoc, Step, names, pick};
+use crate::git::Revisions;
+use crate::store::{RevisionOutcome, Store, StoreError};
+
+/// An operator's order about the source, and where the answer goes. Who asked may be gone by then; it is carried out all the
+/// same.
+#[derive(Debug)]
+pub struct SteerOrder {
+    /// What is ordered.
+    pub doc: SteerDoc,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Result<Steered, Refusal>>,
+}
+
+/// What came of an order about the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steered {
+    /// What was done.
+    pub step: Step,
+    /// The newest revision of the source, as far as it is known.
+    pub newest: Option<RevisionInfo>,
+}
+
+impl<S: Revisions> Watcher<S> {
+    /// Carries out an order. What is answered is in the state file.
+    pub(super) async fn steer(&self, SteerOrder { doc, reply }: SteerOrder, reading: &mut Reading) {
+        let done = match &doc {
+            SteerDoc::Suspend { .. } => self.suspend(&doc).await,
+            SteerDoc::Rollback { to, .. } => self.roll_back(&doc, to).await,
+            SteerDoc::Resume { .. } => self.resume(&doc, reading).await,
+            SteerDoc::Allow { revision, .. } => self.allow(&doc, revision, reading).await,
+        };
+        let _ = reply.send(done);
+    }
+
+    async fn suspend(&self, doc: &SteerDoc) -> Result<Steered, Refusal> {
+        let state = self.state.borrow().clone();
+        if let Some(pin) = &state.steering.pin {
+            return Err(Refusal::nothing(format!("the source is not followed already: {}", pin.words())));
+        }
+        let served = state.served.ok_or_else(not_served_yet)?;
+        let step = doc.step(served.info.id, (self.clock)())?;
+        self.write(&step).await?;
+        Ok(self.done(step, |state| state.refusal = None))
+    }
+
+    async fn roll_back(&self, doc: &SteerDoc, to: &str) -> Result<Steered, Refusal> {
+        let id = accepted(&self.store, to).await?;
+        let step = doc.step(id.clone(), (self.clock)())?;
+        let (info, files, desired) = self.load(id).await?;
+        let written = self.store.record_rollback(step.clone(), info.clone(), files).await;
+        written.map_err(|error| unwritten(&error, "what is served stays"))?;
+        Ok(self.done(step, |state| {
+            state.served = Some(Served { info, desired: Arc::new(desired) });
+            state.refusal = None;
+        }))
+    }
+
+    /// A revision that was served before, as this bascule understands it.
+    async fn load(&self, id: Revision) -> Result<(RevisionInfo, Arc<FileSet>, Desired), Refusal> {
+        let gone = || Refusal::unknown(format!("revision {} is not kept in the state file any more", id.short()));
+        let (info, files) = self.store.revision(id.clone()).await.map_err(|error| unread(&error))?.ok_or_else(gone)?;
+        let files = Arc::new(files);
+        let loaded = self.source.check(Arc::clone(&files), id.clone()).await;
+        let Some(Loaded { desired, diagnostics }) = loaded else {
+            return Err(Refusal::not_now(format!("checking revision {} ended in a panic", id.short())));
+        };
+        let refused = || {
+            let fault = first_error(&diagnostics);
+            Refusal::not_now(format!("this bascule refuses revision {}, which an older one took: {fault}", id.short()))
+        };
+        let desired = desired.ok_or_else(refused)?;
+        Ok((info, files, desired))
+    }
+
+    async fn resume(&self, doc: &SteerDoc, reading: &mut Reading) -> Result<Steered, Refusal> {
+        let state = self.state.borrow().clone();
+        let Some(pin) = &state.steering.pin else {
+            return Err(Refusal::nothing("the source is followed already".to_owned()));
+        };
+        let step = doc.step(pin.revision.clone(), (self.clock)())?;
+        self.write(&step).await?;
+        read_again(reading, &state);
+        Ok(self.done(step, |_| ()))
+    }
+
+    async fn allow(&self, doc: &SteerDoc, named: &str, reading: &mut Reading) -> Result<Steered, Refusal> {
+        let Some(held) = reading.held.clone() else {
+            return Err(Refusal::nothing("no revision is held for what it takes out; see `bascule status`".to_owned()));
+        };
+        if !names(named, &held) {
+            return Err(Refusal::unknown(format!(
+                "`{named}` is not the revision that is held: that is {}",
+                held.short()
+            )));
+        }
+        let step = doc.step(held.clone(), (self.clock)())?;
+        self.write(&step).await?;
+        reading.allowed = Some(held);
+        let state = self.state.borrow().clone();
+        read_again(reading, &state);
+        Ok(self.done(step, |_| ()))
+    }
+
+    async fn write(&self, step: &Step) -> Result<(), Refusal> {
+        let written = self.store.record_step(step.clone()).await;
+        written.map_err(|error| unwritten(&error, "everything goes on as it was"))
+    }
+
+    fn done(&self, step: Step, change: impl FnOnce(&mut SourceState)) -> Steered {
+        warn!(revision = %step.revision, by = step.by, reason = step.reason, "an operator's order: {}", step.words());
+        self.state.send_modify(|state| {
+            state.steering.take(&step);
+            change(state);
+        });
+        Steered { step, newest: self.state.borrow().newest.clone() }
+    }
+}
+
+/// What came after what is served is read once more, with all that its commits allow.
+fn read_again(reading: &mut Reading, state: &SourceState) {
+    reading.last = state.served.as_ref().map(|served| served.info.id.clone());
+    reading.consent = None;
+}
+
+/// The accepted revision that somebody names.
+async fn accepted(store: &Store, named: &str) -> Result<Revision, Refusal> {
+    let rows = store.revisions(u32::MAX).await.map_err(|error| unread(&error))?;
+    let id = pick(named, rows.iter().map(|row| &row.info.id))?;
+    if rows.iter().any(|row| row.info.id == *id && row.outcome == RevisionOutcome::Accepted) {
+        return Ok(id.clone());
+    }
+    Err(Refusal::unknown(format!("revision {} was never served; `bascule history` says why", id.short())))
+}
+
+fn unread(error: &StoreError) -> Refusal {
+    Refusal::not_now(format!("the state file cannot be read: {}", chain(error)))
+}

@@ -1,0 +1,160 @@
+//! What operators did about the source, and what was served when.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Paint, RevisionDto, span};
+use crate::core::model::{Revision, RevisionInfo, Timestamp};
+use crate::core::steering::{Act, Step};
+
+/// One thing that an operator did about the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepDto {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub act: Act,
+    /// The revision that was served from then on; of `allow`, the one that was let pass.
+    pub revision: String,
+    /// Why; empty where nothing had to be said.
+    pub reason: String,
+    /// Who; empty where nobody said.
+    pub by: String,
+}
+
+/// The step since which nothing newer is taken from the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinDto {
+    /// What was done.
+    pub step: StepDto,
+    /// How long ago, in seconds.
+    pub age_seconds: u64,
+    /// The newest revision of the source; none where it is what is served, or nothing is known of it.
+    pub newest: Option<RevisionDto>,
+}
+
+/// The answer of `POST /v1/steering`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SteeredDto {
+    /// What was done.
+    pub step: StepDto,
+    /// The newest revision of the source; none where it is the one of the step, or nothing is known of it.
+    pub newest: Option<RevisionDto>,
+}
+
+/// The answer of `POST /v1/reconcile`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconcileDto {
+    /// When the source was asked to be read; what `/v1/status` says later was read after it.
+    pub at: Timestamp,
+}
+
+/// The answer of `GET /v1/history`: newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryDto {
+    /// What happened.
+    pub entries: Vec<EntryDto>,
+}
+
+/// Something that happened to what is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EntryDto {
+    /// A revision was read.
+    Revision {
+        /// When.
+        at: Timestamp,
+        /// Which one.
+        revision: RevisionDto,
+        /// True where it was served.
+        accepted: bool,
+        /// Why not; empty where it was.
+        reason: String,
+    },
+    /// An operator did something.
+    Step(StepDto),
+}
+
+impl EntryDto {
+    /// When it happened.
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Revision { at, .. } | Self::Step(StepDto { at, .. }) => *at,
+        }
+    }
+}
+
+impl StepDto {
+    /// Shows a step.
+    pub fn of(step: &Step) -> Self {
+        let Step { at, act, revision, reason, by } = step.clone();
+        Self { at, act, revision: revision.to_string(), reason, by }
+    }
+
+    /// The step in words: `rolled back to 0123456789ab by anna: "it loses sessions"`.
+    pub fn words(&self) -> String {
+        let Self { at, act, revision, reason, by } = self.clone();
+        Step { at, act, revision: Revision::new(revision), reason, by }.words()
+    }
+}
+
+impl SteeredDto {
+    /// Shows what came of an order, beside the newest revision of the source.
+    pub fn of(step: &Step, newest: Option<&RevisionInfo>) -> Self {
+        Self { step: StepDto::of(step), newest: other(step, newest) }
+    }
+}
+
+impl PinDto {
+    /// Shows why the source is not followed, beside its newest revision.
+    pub fn of(step: &Step, newest: Option<&RevisionInfo>, now: Timestamp) -> Self {
+        let SteeredDto { step: shown, newest } = SteeredDto::of(step, newest);
+        Self { step: shown, age_seconds: now.since(step.at).as_secs(), newest }
+    }
+
+    /// The pin in words, with what is not served and what to do.
+    pub fn words(&self) -> String {
+        let newest = self.newest.as_ref().map_or_else(
+            || "the source has nothing else".to_owned(),
+            |newest| format!("the source has {}, which is not served", named(newest)),
+        );
+        format!("{}; {newest}; `bascule resume` follows it again", self.step.words())
+    }
+}
+
+fn other(step: &Step, newest: Option<&RevisionInfo>) -> Option<RevisionDto> {
+    newest.filter(|newest| newest.id != step.revision).map(RevisionDto::of)
+}
+
+/// A revision as people know it: `0123456789ab "Add thory"`.
+pub fn named(revision: &RevisionDto) -> String {
+    let short = revision.id.get(..12).unwrap_or(&revision.id);
+    if revision.subject.is_empty() { short.to_owned() } else { format!("{short} \"{}\"", revision.subject) }
+}
+
+/// Shows to people what happened, a line each.
+pub fn history_text(history: &HistoryDto, now: Timestamp, paint: Paint) -> String {
+    let mut out = String::new();
+    for entry in &history.entries {
+        let ago = span(now.since(entry.at()).as_secs());
+        // Writing to a String cannot fail.
+        let _ = match entry {
+            EntryDto::Revision { revision, accepted: true, .. } => {
+                writeln!(out, "{ago:>4} ago  {}  {}  {}", paint.good("served "), named(revision), revision.author)
+            }
+            EntryDto::Revision { revision, accepted: false, reason, .. } => {
+                let first = reason.lines().next().unwrap_or_default();
+                writeln!(
+                    out,
+                    "{ago:>4} ago  {}  {}  {}: {first}",
+                    paint.bad("refused"),
+                    named(revision),
+                    revision.author
+                )
+            }
+            EntryDto::Step(step) => writeln!(out, "{ago:>4} ago  {}  {}", paint.doubtful("by hand"), step.words()),
+        };
+    }
+    out
+}
