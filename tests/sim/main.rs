@@ -30,7 +30,8 @@
 //! | plans keep up with what is known; an override ends by itself | twice a second | `planning.rs` |
 //! | a verdict is earned by samples in a row; an isolated prober takes nobody down | at every snapshot | `observing.rs` |
 //! | a hold is earned by flapping, bounded, kept over crashes, and heeded by plans | at every snapshot and plan | `damping.rs`, `planning.rs` |
-//! | no transition is lost; no answered order is lost | at every start, and at the end | `observing.rs`, `operators.rs` |
+//! | no transition is lost; no answered order is lost; no step is lost | at every start, and at the end | `observing.rs`, `operators.rs` |
+//! | what an operator pins stays | twice a second | `operators.rs` |
 //! | pushes keep within their rate; what an edge refuses is not sent again | at every write | `pushing.rs` |
 //! | no push brings back what is known to be down; no configuration is one that Caddy stumbles over | at every load | `pushing.rs`, `admin.rs` |
 //! | a request finds a backend that answers; what may have been acted on is not sent again | twice a second, at every edge and service, GET and POST | `serving.rs` |
@@ -56,6 +57,7 @@
 //! | drained-backend-kept | 3 | nothing is served that is not declared |
 //! | emptied-inventory-taken | 11 | last good wins |
 //! | failback-at-once | 24 | failback waits for its time |
+//! | first-flip-held | 0 | a hold is earned by flapping |
 //! | hold-empties-the-pool | 147 | observation alone never empties a pool |
 //! | hold-forgotten-on-restart | 147 | a hold for flapping goes on |
 //! | isolation-believed | 3 | an isolated prober takes nobody down |
@@ -63,8 +65,11 @@
 //! | old-reach-believed | 422 | an isolated prober takes nobody down |
 //! | override-never-ends | 8 | an override ends by itself |
 //! | override-not-written | 18 | no answered order is lost |
+//! | pin-ignored | 0 | what an operator pins stays |
 //! | push-rate-unheeded | 3 | pushes keep within their rate |
 //! | refused-sent-again | 25 | what an edge refuses is not sent again |
+//! | single-unconfirmed | 0 | `single` changes only after `confirm` |
+//! | step-not-written | 0 | no step is lost |
 //! | two-singles-during-confirm | 1 | `single` has one backend |
 //! | verdict-shown-before-written | 66 | no transition is lost |
 //! | waiting-tier-rendered | 80 | all settles once faults have stopped |
