@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -138,11 +139,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let store = Store::open(&state)?;
     info!(listen = %address, "API listens");
     let wires = Wires::default();
-    let (served, steering) = (recall(&store).await, recall_steering(&store).await);
-    wires.source.send_replace(SourceState { served, steering, ..SourceState::default() });
-    recall_overrides(&store, &wires).await;
-    let remembered = recall_health(&store).await;
-    let chosen = recall_choices(&store).await;
+    let (remembered, chosen) = recall_all(&store, &wires).await;
 
     let mut tasks = Tasks::new(shutdown.clone());
     let wake = Arc::new(Notify::new());
@@ -218,16 +215,18 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         clock: now,
     };
     let api = Api { view: Arc::new(move || look(&wires)), operator, token: api_token };
-    tasks.spawn("api", |stop| async move {
-        if let Err(error) = api.serve(listener, stop).await {
-            error!(error = %chain(&error), "the API failed");
-        }
-    });
+    tasks.spawn("api", |stop| serve(api, listener, stop));
     let ended = tasks.join().await;
     store.close().await;
     match ended {
         None => Ok(()),
         Some(name) => anyhow::bail!("the {name} ended by itself; this is a fault of bascule"),
+    }
+}
+
+async fn serve(api: Api<Operators>, listener: TcpListener, stop: CancellationToken) {
+    if let Err(error) = api.serve(listener, stop).await {
+        error!(error = %chain(&error), "the API failed");
     }
 }
 
@@ -287,6 +286,17 @@ fn watch_source(source: &SourceSettings, poll: Duration, wake: &Arc<Notify>) -> 
             None
         }
     }
+}
+
+/// What the state file knows, in time for the first plan. Gives what only one loop needs.
+async fn recall_all(
+    store: &Store,
+    wires: &Wires,
+) -> (BTreeMap<BackendName, BackendHealth>, BTreeMap<ServiceName, Choice>) {
+    let (served, steering) = (recall(store).await, recall_steering(store).await);
+    wires.source.send_replace(SourceState { served, steering, ..SourceState::default() });
+    recall_overrides(store, wires).await;
+    (recall_health(store).await, recall_choices(store).await)
 }
 
 /// What operators decided before this run, in time for the first plan.
