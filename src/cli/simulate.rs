@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,7 +34,9 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         single_losses(desired)
     } else {
         let named = |text: &String| Target::named(text, desired).map_err(|refusal| anyhow!(refusal.message));
-        vec![down.iter().map(named).collect::<Result<_, _>>()?]
+        // Named twice, it is lost once.
+        let lost: BTreeSet<Target> = down.iter().map(named).collect::<Result<_, _>>()?;
+        vec![lost.into_iter().collect()]
     };
     let forecasts = simulate(desired, &losses);
     print(match format {

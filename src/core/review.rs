@@ -3,12 +3,13 @@
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use self::report::{json, markdown, text};
 use crate::core::caddy::{Pool, render};
-use crate::core::inventory::Desired;
+use crate::core::inventory::{Desired, Edge};
 use crate::core::model::{EdgeName, ServiceName, SiteName};
-use crate::core::routing::{Inputs, Plan, Target, plan};
+use crate::core::routing::{Inputs, Plan, Target, edge_differences, plan};
 use crate::core::simulate::{Outcome, ServiceForecast, Share, simulate};
 
 /// How one inventory differs from another.
@@ -18,7 +19,9 @@ pub struct Review {
     pub services: Vec<ServiceReview>,
     /// The edges whose configuration differs: each is pushed to.
     pub pushes: Vec<EdgeName>,
-    /// The edges that are no longer declared: they keep what they run.
+    /// The edges whose own settings differ, and which of these.
+    pub edges: Vec<(EdgeName, Vec<String>)>,
+    /// The edges that are no longer declared, under any name: they keep what they run.
     pub left: Vec<EdgeName>,
 }
 
@@ -55,8 +58,8 @@ pub enum Kind {
 impl Review {
     /// True where nothing differs that an edge or a client would notice.
     pub fn is_empty(&self) -> bool {
-        let Self { services, pushes, left } = self;
-        services.is_empty() && pushes.is_empty() && left.is_empty()
+        let Self { services, pushes, edges, left } = self;
+        services.is_empty() && pushes.is_empty() && edges.is_empty() && left.is_empty()
     }
 
     /// How many services are of a kind.
@@ -98,8 +101,15 @@ pub fn review(before: &Desired, after: &Desired) -> Review {
     };
     let services = names.into_iter().filter_map(service).collect();
     let pushes = after.edges.keys().filter(|edge| is_pushed((before, &old), (after, &new), edge)).cloned().collect();
-    let left = before.edges.keys().filter(|edge| !after.edges.contains_key(*edge)).cloned().collect();
-    Review { services, pushes, left }
+    let edges = after.edges.iter().filter_map(|(name, edge)| {
+        let differences = edge_differences(before.edges.get(name)?, edge);
+        (!differences.is_empty()).then(|| (name.clone(), differences))
+    });
+    let is_left = |edge: &&Arc<Edge>| {
+        !after.edges.contains_key(&edge.name) && !after.edges.values().any(|other| other.admin == edge.admin)
+    };
+    let left = before.edges.values().filter(is_left).map(|edge| edge.name.clone()).collect();
+    Review { services, pushes, edges: edges.collect(), left }
 }
 
 /// True where an edge is new, is reached elsewhere, or runs something else.

@@ -14,6 +14,7 @@ mod plan;
 mod policy;
 mod report;
 mod rise;
+mod settings;
 
 pub use self::change::{Change, Detail};
 pub use self::choice::Choice;
@@ -27,3 +28,4 @@ pub use self::overrides::{Action, Cause, Field, Override, OverrideDoc, Overrides
 pub use self::plan::{Hold, Inputs, Plan, plan};
 pub(in crate::core) use self::rise::quarters;
 pub use self::rise::{Ramp, Rise};
+pub use self::settings::edge_differences;

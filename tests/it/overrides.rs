@@ -278,8 +278,8 @@ fn targets_are_named_in_full_or_by_what_only_one_has() {
     for (text, cure) in [
         ("dijno", "`dijno`; did you mean `dijon`?"),
         ("site:dijno", "`site:dijno`; did you mean `site:dijon`?"),
-        ("edge:ovh", "give one of those in `bascule status`"),
-        ("", "give one of those in `bascule status`"),
+        ("edge:ovh", "name one that it has, such as `backend:"),
+        ("", "name one that it has, such as `backend:"),
     ] {
         let message = named(text).expect_err("there is no such target");
         assert!(message.contains(cure), "{text}: {message}");

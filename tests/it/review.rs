@@ -1,6 +1,7 @@
 //! What a change of an inventory does, told to whoever reviews it: see `src/core/review.rs`.
 
 use bascule::core::inventory::Desired;
+use bascule::core::model::EdgeName;
 use bascule::core::review::{Kind, json, markdown, review, text};
 
 use crate::support::inventory::{PLAIN_EDGE, Texts, desired};
@@ -53,7 +54,7 @@ fn what_changes_nothing_for_clients_is_no_change() {
     assert_eq!(review.services.len(), 1);
     assert_eq!(
         (&review.services[0].exposed[..], &review.services[0].details[..]),
-        (&[][..], &["settings changed".to_owned()][..])
+        (&[][..], &["settings changed: domains (- www.acecinema.fr, + web.acecinema.fr)".to_owned()][..])
     );
 }
 
@@ -64,8 +65,28 @@ fn an_edge_that_is_no_longer_declared_is_told() {
     let (name, mut edge) = after.edges.pop_first().expect("an edge");
     std::sync::Arc::make_mut(&mut edge).name = "spare".parse().expect("a name");
     after.edges.insert("spare".parse().expect("a name"), edge);
-    let review = review(&before, &after);
-    assert_eq!((review.left, review.pushes), (vec![name], vec!["spare".parse().expect("a name")]));
+    let renamed = review(&before, &after);
+    let spare: EdgeName = "spare".parse().expect("a name");
+    // At the same address: it is taken over by its other name, and keeps nothing.
+    assert_eq!((&renamed.left[..], &renamed.pushes[..]), (&[][..], &[spare.clone()][..]));
+    let edge = after.edges.get_mut(&spare).expect("the edge");
+    std::sync::Arc::make_mut(edge).admin = "http://127.0.0.1:2020".parse().expect("an address");
+    let (left, pushes) = (vec![name], vec![spare]);
+    let moved = review(&before, &after);
+    assert_eq!((moved.left, moved.pushes), (left, pushes));
+}
+
+#[test]
+fn settings_of_an_edge_that_differ_are_named() {
+    let before = of(SERVICES, BACKENDS);
+    let mut after = before.clone();
+    let edge = after.edges.values_mut().next().expect("an edge");
+    let name = edge.name.to_string();
+    std::sync::Arc::make_mut(edge).listen = vec![":8443".parse().expect("a listener")];
+    let changed = review(&before, &after);
+    let told = text(&changed);
+    assert!(told.contains(&format!("~ edge {name}: listen (- ")) && told.contains("+ :8443)"), "{told}");
+    assert!(markdown(&changed).contains(&format!("- edge `{name}`: listen (- ")), "{}", markdown(&changed));
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn services_come_change_and_go() {
     assert_eq!(
         words(&second),
         [
-            "service api: settings changed",
+            "service api: settings changed: domains (+ a.acecinema.fr)",
             "service new: added with 1 in rotation",
             "service old: removed",
             "service www: www-1 moves from 127.1.0.1:81 to 127.1.0.1:91",

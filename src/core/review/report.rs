@@ -23,6 +23,9 @@ pub fn text(review: &Review) -> String {
             let _ = writeln!(text, "  ! no longer survives the loss of site:{site}");
         }
     }
+    for (edge, differences) in &review.edges {
+        let _ = writeln!(text, "~ edge {edge}: {}", differences.join(", "));
+    }
     for edge in &review.left {
         let _ = writeln!(text, "! edge {edge} is no longer declared; it keeps what it runs");
     }
@@ -45,6 +48,9 @@ pub fn markdown(review: &Review) -> String {
     push_all(&mut text, warnings, MARKDOWN_MAX / 4);
     for edge in &review.left {
         let _ = writeln!(text, "- :warning: edge `{edge}` is no longer declared; it keeps what it runs");
+    }
+    for (edge, differences) in &review.edges {
+        let _ = writeln!(text, "- edge `{edge}`: {}", differences.join(", "));
     }
     if review.services.is_empty() {
         return text;
@@ -135,6 +141,8 @@ fn summary(review: &Review) -> String {
 struct ReviewDto<'a> {
     services: Vec<ServiceDto<'a>>,
     pushes: &'a [EdgeName],
+    /// Settings that differ, by edge.
+    edges: BTreeMap<&'a str, &'a [String]>,
     edges_left: &'a [EdgeName],
 }
 
@@ -168,7 +176,8 @@ impl<'a> ReviewDto<'a> {
             details: &it.details,
             no_longer_survives: it.exposed.iter().map(|site| format!("site:{site}")).collect(),
         };
-        let Review { services, pushes, left } = review;
-        Self { services: services.iter().map(service).collect(), pushes, edges_left: left }
+        let Review { services, pushes, edges, left } = review;
+        let edges = edges.iter().map(|(edge, differences)| (edge.as_str(), &differences[..])).collect();
+        Self { services: services.iter().map(service).collect(), pushes, edges, edges_left: left }
     }
 }

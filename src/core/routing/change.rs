@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::settings::differences;
 use super::{Effective, EffectiveService, Member, Ramp, Rise, Role};
 use crate::core::model::{BackendName, ServiceName};
 
@@ -21,8 +22,8 @@ pub enum Detail {
     ServiceAdded(usize),
     /// It is gone.
     ServiceRemoved,
-    /// Its domains, paths, probe, timeouts or protocol differ.
-    SettingsChanged,
+    /// Settings of its own differ: which ones, by their keys.
+    SettingsChanged(Vec<String>),
     /// A backend begins to get traffic.
     UpstreamAdded(BackendName, SocketAddr),
     /// A backend gets no more traffic, and why.
@@ -52,7 +53,7 @@ impl fmt::Display for Detail {
         match self {
             Self::ServiceAdded(upstreams) => write!(f, "added with {upstreams} in rotation"),
             Self::ServiceRemoved => f.write_str("removed"),
-            Self::SettingsChanged => f.write_str("settings changed"),
+            Self::SettingsChanged(keys) => write!(f, "settings changed: {}", keys.join(", ")),
             Self::UpstreamAdded(name, at) => write!(f, "{name} ({at}) enters rotation"),
             Self::UpstreamRemoved(name, at, why) => {
                 write!(f, "{name} ({at}) leaves rotation: {why}")
@@ -105,7 +106,7 @@ fn of_service(before: &EffectiveService, after: &EffectiveService) -> Vec<Detail
     }
     let mut details = Vec::new();
     if before.service != after.service {
-        details.push(Detail::SettingsChanged);
+        details.push(Detail::SettingsChanged(differences(&before.service, &after.service)));
     }
     let returned = |ramp: Option<Ramp>| ramp.map_or(100, |ramp| ramp.rise.percent());
     if before.ramp != after.ramp && (after.ramp.is_some() || before.choice == after.choice) {

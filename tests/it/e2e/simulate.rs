@@ -167,6 +167,11 @@ fn losses_and_requirements_have_exit_codes() {
     let ran = bascule(folder.path(), &["simulate", "--down", "site:dijno"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
     assert!(ran.stderr.contains("did you mean `site:dijon`?"), "{}", ran.stderr);
+    let one = ["simulate", "--down", "site:dijon"];
+    let once = bascule(folder.path(), &one).succeeded();
+    assert_eq!(bascule(folder.path(), &[&one[..], &["--down", "dijon"]].concat()).succeeded(), once);
+    let ran = bascule(folder.path(), &["simulate", "--down", "edge:ovh"]);
+    assert!(ran.stderr.contains("such as `backend:www-dijon-1` or `site:dijon`"), "{}", ran.stderr);
     let ran = bascule(folder.path(), &["simulate", "--require"]);
     assert_eq!(ran.code, Some(0));
     assert!(ran.stderr.contains("no service is declared `critical: true`"), "{}", ran.stderr);

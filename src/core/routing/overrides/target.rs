@@ -40,10 +40,16 @@ impl Target {
                 Unmatched::Unknown(Some(close)) => {
                     format!("the inventory has no backend and no site `{text}`; did you mean `{close}`?")
                 }
-                Unmatched::Unknown(None) => format!(
-                    "the inventory has no backend and no site `{text}`; give one of those in `bascule status`, such as \
-                     `backend:api-dijon-1` or `site:dijon`"
-                ),
+                Unmatched::Unknown(None) => {
+                    let backend = desired.backends.keys().next().map(|name| format!("`backend:{name}`"));
+                    let site = desired.sites.keys().next().map(|name| format!("`site:{name}`"));
+                    let examples: Vec<_> = backend.into_iter().chain(site).collect();
+                    let cure = match &examples[..] {
+                        [] => "it has none at all".to_owned(),
+                        examples => format!("name one that it has, such as {}", examples.join(" or ")),
+                    };
+                    format!("the inventory has no backend and no site `{text}`; {cure}")
+                }
             };
             Refusal::of(Field::Target, message)
         })
