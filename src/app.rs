@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use self::operators::Operators;
-use crate::api::{self, Api, ApiToken};
+use crate::api::{self, Api, ApiSecrets, Webhooks};
 use crate::controller::{
     Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot,
     Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain, recall,
@@ -44,8 +44,8 @@ pub struct Settings {
     pub revision_guard: Option<RevisionGuard>,
     /// Where the API listens.
     pub listen: SocketAddr,
-    /// What who gives orders from another machine must have; none: nobody may.
-    pub api_token: Option<ApiToken>,
+    /// What others must have who tell this controller something.
+    pub secrets: ApiSecrets,
     /// Where relays of edges are answered; none: nowhere.
     pub relay: Option<DialAddress>,
     /// How much observation may take out of the whole inventory at once; none: all.
@@ -122,8 +122,7 @@ impl Wires {
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, revision_guard, listen, api_token, relay, guard, edge, sever, prober } =
-        settings;
+    let Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, prober } = settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
@@ -147,6 +146,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let mut tasks = Tasks::new(shutdown.clone());
     let wake = Arc::new(Notify::new());
     tasks.guards.extend(watch_source(&followed, poll, &wake));
+    let webhooks = Webhooks::new(secrets.webhook, branch(&followed), Arc::clone(&wake));
     let watcher = Watcher {
         settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard: revision_guard },
         clock: now,
@@ -207,7 +207,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     spawn_severer(sever, &wires, &mut tasks);
     let source = wires.source.subscribe();
     let operator = Operators { orders: orders_tx, failbacks: failbacks_tx, source, clock: now };
-    let api = Api { view: Arc::new(move || look(&wires)), operator, token: api_token };
+    let api = Api { view: Arc::new(move || look(&wires)), operator, token: secrets.token, webhooks };
     tasks.spawn("api", |stop| async move {
         if let Err(error) = api.serve(listener, stop).await {
             error!(error = %chain(&error), "the API failed");
@@ -277,6 +277,11 @@ fn watch_source(source: &SourceSettings, poll: Duration, wake: &Arc<Notify>) -> 
             None
         }
     }
+}
+
+/// The branch that is followed; a plain folder has none.
+fn branch(source: &SourceSettings) -> Option<&str> {
+    (!matches!(source.location, Location::Directory(_))).then_some(&source.branch)
 }
 
 /// What operators decided before this run, in time for the first plan.

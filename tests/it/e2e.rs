@@ -22,4 +22,5 @@ mod settings;
 mod simulate;
 mod talker;
 mod traffic;
+mod webhooks;
 mod world;
