@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use self::operators::Operators;
-use crate::api::{self, Api, ApiToken};
+use crate::api::{self, Api, ApiSecrets, Webhooks};
 use crate::controller::{
     Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot,
     Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain, recall, recall_steering,
@@ -46,8 +46,8 @@ pub struct Settings {
     pub revision_guard: Option<RevisionGuard>,
     /// Where the API listens.
     pub listen: SocketAddr,
-    /// What who gives orders from another machine must have; none: nobody may.
-    pub api_token: Option<ApiToken>,
+    /// What others must have who tell this controller something.
+    pub secrets: ApiSecrets,
     /// Where relays of edges are answered; none: nowhere.
     pub relay: Option<DialAddress>,
     /// How much observation may take out of the whole inventory at once; none: all.
@@ -124,8 +124,7 @@ impl Wires {
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, revision_guard, listen, api_token, relay, guard, edge, sever, prober } =
-        settings;
+    let Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, prober } = settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
@@ -145,6 +144,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let wake = Arc::new(Notify::new());
     tasks.guards.extend(watch_source(&followed, poll, &wake));
     let (steers_tx, steers) = mpsc::channel(ORDERS_BOUND);
+    let webhooks = Webhooks::new(secrets.webhook, branch(&followed), Arc::clone(&wake));
     let watcher = Watcher {
         settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard: revision_guard },
         clock: now,
@@ -214,7 +214,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         source,
         clock: now,
     };
-    let api = Api { view: Arc::new(move || look(&wires)), operator, token: api_token };
+    let api = Api { view: Arc::new(move || look(&wires)), operator, token: secrets.token, webhooks };
     tasks.spawn("api", |stop| serve(api, listener, stop));
     let ended = tasks.join().await;
     store.close().await;
@@ -297,6 +297,11 @@ async fn recall_all(
     wires.source.send_replace(SourceState { served, steering, ..SourceState::default() });
     recall_overrides(store, wires).await;
     (recall_health(store).await, recall_choices(store).await)
+}
+
+/// The branch that is followed; a plain folder has none.
+fn branch(source: &SourceSettings) -> Option<&str> {
+    (!matches!(source.location, Location::Directory(_))).then_some(&source.branch)
 }
 
 /// What operators decided before this run, in time for the first plan.

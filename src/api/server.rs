@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{ApiToken, Operator, orders};
+use super::{ApiToken, Operator, WebhookSecret, Webhooks, orders};
 use crate::core::status::StatusDto;
 
 /// Bytes of an order, at most: a reason of 200 characters, and room.
@@ -25,6 +25,17 @@ pub struct Api<O> {
     pub operator: O,
     /// What who gives orders from another machine must have; none: nobody may.
     pub token: Option<ApiToken>,
+    /// Takes webhooks.
+    pub webhooks: Webhooks,
+}
+
+/// What others must have who tell a controller something.
+#[derive(Debug, Clone, Default)]
+pub struct ApiSecrets {
+    /// Who gives orders from another machine; none: nobody may.
+    pub token: Option<ApiToken>,
+    /// Forges that send webhooks; none: no webhook is taken.
+    pub webhook: Option<WebhookSecret>,
 }
 
 /// Why the API cannot be served.
@@ -67,6 +78,7 @@ impl<O: Operator> Api<O> {
             .route("/v1/history", get(orders::history))
             .route("/v1/diff/{from}/{to}", get(orders::diff))
             .merge(orders)
+            .merge(self.webhooks.clone().router())
             .with_state(self)
             .into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await.map_err(ApiError::Serve)

@@ -16,9 +16,9 @@ use self::credentials::{GitArgs, credentials};
 use self::revision_guard::RevisionGuardArgs;
 use self::share::Share;
 use super::addresses;
-use super::secret::TokenArgs;
+use super::secret::{TokenArgs, WebhookArgs};
 use super::signals::Signals;
-use crate::api::ApiToken;
+use crate::api::{ApiSecrets, ApiToken, WebhookSecret};
 use crate::app::{self, Settings, Sever};
 use crate::controller::{Debounce, EdgeSettings};
 use crate::core::model::{DialAddress, Limits, TextError, TimeSpan};
@@ -79,6 +79,8 @@ pub(super) struct Args {
     guard_window: TimeSpan,
     #[command(flatten)]
     token: TokenArgs,
+    #[command(flatten)]
+    webhook: WebhookArgs,
     #[command(flatten)]
     git: GitArgs,
 }
@@ -151,6 +153,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         guard_window,
         sever,
         token,
+        webhook,
         git,
     } = args;
     ensure!(
@@ -169,12 +172,15 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         cache: state.with_extension("git"),
         timeout: fetch_timeout.get(),
     };
-    let api_token = token.token()?.as_deref().map(ApiToken::new);
+    let secrets = ApiSecrets {
+        token: token.token()?.as_deref().map(ApiToken::new),
+        webhook: webhook.secret()?.as_deref().map(WebhookSecret::new),
+    };
     let debounce = Debounce { quiet: quiet.get(), ceiling: ceiling.get() };
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
     let guard = guard.0.map(|percent| InventoryGuard { percent: u32::from(percent), window: guard_window.get() });
     let (poll, revision_guard, relay, sever) = (poll.get(), revision_guard.guard(), relay.0, sever.into());
-    Ok(Settings { source, state, poll, revision_guard, listen, api_token, relay, guard, edge, sever, prober: prober() })
+    Ok(Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, prober: prober() })
 }
 
 /// The source, and the inventory's folder in it.

@@ -17,22 +17,43 @@ pub(super) struct TokenArgs {
 impl TokenArgs {
     /// Reads the token, and refuses what no token should be.
     pub(super) fn token(&self) -> anyhow::Result<Option<String>> {
-        let token = secret("--api-token-file", self.api_token_file.as_deref(), "BASCULE_API_TOKEN")?;
-        if let Some(token) = &token {
-            ensure!(
-                token.chars().all(|letter| letter.is_ascii_graphic()),
-                "the API token has spaces, line ends or letters beyond ASCII, which no HTTP header carries: make another \
-                 one, such as with `openssl rand -hex 32`"
-            );
-            ensure!(
-                token.len() >= TOKEN_MIN,
-                "the API token has {} characters, and fewer than {TOKEN_MIN} can be guessed: make a longer one, such as \
-                 with `openssl rand -hex 32`",
-                token.len()
-            );
-        }
-        Ok(token)
+        sent("API token", "--api-token-file", self.api_token_file.as_deref(), "BASCULE_API_TOKEN")
     }
+}
+
+/// The secret for webhooks.
+#[derive(Debug, clap::Args)]
+pub(super) struct WebhookArgs {
+    /// File with the secret that the webhooks of a forge are signed with: a push to the branch is then fetched at once. Or set
+    /// `BASCULE_WEBHOOK_SECRET`. Without it no webhook is taken.
+    #[arg(long, env = "BASCULE_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    webhook_secret_file: Option<PathBuf>,
+}
+
+impl WebhookArgs {
+    /// Reads the secret, and refuses what no secret should be.
+    pub(super) fn secret(&self) -> anyhow::Result<Option<String>> {
+        sent("webhook secret", "--webhook-secret-file", self.webhook_secret_file.as_deref(), "BASCULE_WEBHOOK_SECRET")
+    }
+}
+
+/// A secret that others send in a header, or sign with, so that it must be sendable and long.
+fn sent(what: &str, flag: &str, file: Option<&Path>, variable: &str) -> anyhow::Result<Option<String>> {
+    let secret = secret(flag, file, variable)?;
+    if let Some(secret) = &secret {
+        ensure!(
+            secret.chars().all(|letter| letter.is_ascii_graphic()),
+            "the {what} has spaces, line ends or letters beyond ASCII, which no HTTP header carries: make another one, such \
+             as with `openssl rand -hex 32`"
+        );
+        ensure!(
+            secret.len() >= TOKEN_MIN,
+            "the {what} has {} characters, and fewer than {TOKEN_MIN} can be guessed: make a longer one, such as with \
+             `openssl rand -hex 32`",
+            secret.len()
+        );
+    }
+    Ok(secret)
 }
 
 /// A secret from a file, else from the environment. The newline that editors leave at the end of a file is not part of it.

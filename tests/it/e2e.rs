@@ -1,5 +1,6 @@
 //! The whole program: the real binary, a real git repository, a real Caddy, real backends.
 
+mod ci;
 mod client;
 mod commands;
 mod demo;
@@ -23,4 +24,5 @@ mod simulate;
 mod steering;
 mod talker;
 mod traffic;
+mod webhooks;
 mod world;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::caddy;
 use super::places::{Places, SITES, backend_name};
+use crate::api::ApiSecrets;
 use crate::app::{self, Settings, Sever};
 use crate::controller::EdgeSettings;
 use crate::core::inventory::RevisionGuard;
@@ -61,7 +62,7 @@ impl World {
             poll: Duration::from_secs(30),
             revision_guard: Some(RevisionGuard::default()),
             listen: places.api,
-            api_token: None,
+            secrets: ApiSecrets::default(),
             relay: Some(places.relay.to_string().parse()?),
             guard: Some(InventoryGuard::default()),
             edge: EdgeSettings::default(),
