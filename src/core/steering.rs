@@ -199,3 +199,47 @@ impl<'s> FromIterator<&'s Step> for Steering {
         steering
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(act: Act, revision: &str) -> Step {
+        let (reason, by) = ("trial".to_owned(), String::new());
+        Step { at: Timestamp::from_unix_millis(0), act, revision: Revision::new(revision), reason, by }
+    }
+
+    #[test]
+    fn the_last_word_about_the_source_holds() {
+        for (steps, pin, allowed) in [
+            (vec![], None, None),
+            (vec![step(Act::Suspend, "a")], Some("a"), None),
+            (vec![step(Act::Suspend, "a"), step(Act::Rollback, "b")], Some("b"), None),
+            (vec![step(Act::Rollback, "b"), step(Act::Allow, "c")], Some("b"), Some("c")),
+            (vec![step(Act::Allow, "c"), step(Act::Suspend, "a"), step(Act::Resume, "a")], None, Some("c")),
+        ] {
+            let steering: Steering = steps.iter().collect();
+            assert_eq!(steering.pin.as_ref().map(|pin| pin.revision.as_str()), pin, "{steps:?}");
+            assert_eq!(steering.allowed.as_ref().map(Revision::as_str), allowed, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn a_revision_is_named_by_enough_of_its_beginning() {
+        let all = ["abcd1", "abcd2", "abce1", "abce1"].map(Revision::new);
+        for (text, expected) in [
+            ("abcd1", Ok("abcd1")),
+            ("abce", Ok("abce1")),
+            ("abcd", Err("begins 2 revisions")),
+            ("abc", Err("at least 4 characters")),
+            ("", Err("at least 4 characters")),
+            ("ffff", Err("no revision `ffff` is kept")),
+        ] {
+            match (pick(text, all.iter()), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found.as_str(), expected, "{text}"),
+                (Err(refusal), Err(expected)) => assert!(refusal.message.contains(expected), "{text}: {refusal:?}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+    }
+}
