@@ -180,7 +180,7 @@ fn write_backend(out: &mut String, backend: &BackendDto, now: Timestamp, paint: 
         }
     }
     if let Some(availability) = backend.availability {
-        write!(out, "  {:.1} %", availability * 100.0)?;
+        write!(out, "  {:.1} % of 24h", availability * 100.0)?;
     }
     if let Some(reason) = &backend.reason {
         write!(out, "  ({reason})")?;
