@@ -11,3 +11,4 @@ pub mod review;
 pub mod routing;
 pub mod simulate;
 pub mod status;
+pub mod trust;

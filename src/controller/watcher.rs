@@ -1,3 +1,5 @@
+mod trust;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +53,7 @@ impl<S: Revisions> Watcher<S> {
     /// Runs until shutdown.
     pub async fn run(mut self, shutdown: CancellationToken) {
         // What was read last, good or bad: it is not checked twice.
-        let mut last_read = self.state.borrow().served.as_ref().map(|served| served.info.id.clone());
+        let mut last_read = self.served();
         let mut failures = 0_u32;
         let mut consent = None;
         loop {
@@ -63,9 +65,7 @@ impl<S: Revisions> Watcher<S> {
             match fetched {
                 Ok(snapshot) => {
                     failures = 0;
-                    if let Some(read) = self.take(snapshot, &mut consent).await {
-                        last_read = Some(read);
-                    }
+                    last_read = self.take(snapshot, &mut consent).await.or_else(|| self.served());
                 }
                 Err(error) => {
                     failures = failures.saturating_add(1);
@@ -95,8 +95,11 @@ impl<S: Revisions> Watcher<S> {
     ///
     /// `consent` is what commits allowed since the last good revision, none for a source without commits.
     async fn take(&self, snapshot: Snapshot, consent: &mut Option<Consent>) -> Option<Revision> {
-        let Snapshot { info, files, moved, messages } = snapshot;
+        let Snapshot { info, files, moved, messages, distrust } = snapshot;
         let now = (self.clock)();
+        if !self.is_trusted(&info, distrust.as_ref()) {
+            return None;
+        }
         let Some(files) = files else {
             self.state.send_modify(|state| {
                 state.fetched_at = Some(now);

@@ -19,6 +19,7 @@ mod ramp;
 mod relay;
 mod secrets;
 mod settings;
+mod signed;
 mod simulate;
 mod talker;
 mod traffic;
