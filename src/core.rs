@@ -12,3 +12,4 @@ pub mod routing;
 pub mod simulate;
 pub mod status;
 pub mod steering;
+pub mod trust;

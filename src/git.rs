@@ -18,6 +18,7 @@ mod remote;
 mod repository;
 mod revisions;
 mod settings;
+mod signature;
 mod source;
 mod tree;
 mod watch;

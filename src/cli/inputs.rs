@@ -32,6 +32,7 @@ fn settings(location: Location, path: &str) -> SourceSettings {
         branch: String::new(),
         path: path.to_owned(),
         credentials: Credentials::default(),
+        allowed_signers: None,
         limits: Limits::default(),
         cache: PathBuf::new(),
         timeout: Duration::from_secs(30),

@@ -47,6 +47,10 @@ pub(super) struct Args {
     /// Longest time that a fetch may take.
     #[arg(long, env = "BASCULE_FETCH_TIMEOUT", default_value = "60s")]
     fetch_timeout: TimeSpan,
+    /// File with the keys of those who may sign what is served, as ssh-keygen(1) has it under ALLOWED SIGNERS. With it, a
+    /// revision is held unless its newest commit is signed by one of these keys. It is read again at each fetch.
+    #[arg(long, env = "BASCULE_ALLOWED_SIGNERS", value_name = "FILE")]
+    allowed_signers: Option<PathBuf>,
     #[command(flatten)]
     revision_guard: RevisionGuardArgs,
     /// Where the API listens. Whoever reaches it may read; orders (`override`, `failback`) are taken only from this machine
@@ -143,6 +147,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         state,
         poll,
         fetch_timeout,
+        allowed_signers,
         revision_guard,
         listen,
         relay,
@@ -168,6 +173,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         branch,
         path,
         credentials: credentials(git)?,
+        allowed_signers,
         limits: Limits::default(),
         cache: state.with_extension("git"),
         timeout: fetch_timeout.get(),

@@ -1,3 +1,5 @@
+mod trust;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,10 +68,10 @@ pub(super) struct Reading {
 impl<S: Revisions> Watcher<S> {
     /// Runs until shutdown.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut reading = {
-            let state = self.state.borrow();
-            let last = state.served.as_ref().map(|served| served.info.id.clone());
-            Reading { last, allowed: state.steering.allowed.clone(), ..Reading::default() }
+        let mut reading = Reading {
+            last: self.served(),
+            allowed: self.state.borrow().steering.allowed.clone(),
+            ..Reading::default()
         };
         loop {
             let fetched = tokio::select! {
@@ -85,9 +87,7 @@ impl<S: Revisions> Watcher<S> {
             match fetched {
                 Ok(snapshot) => {
                     reading.failures = 0;
-                    if let Some(read) = self.take(snapshot, &mut reading).await {
-                        reading.last = Some(read);
-                    }
+                    reading.last = self.take(snapshot, &mut reading).await.or_else(|| self.served());
                 }
                 Err(error) => {
                     reading.failures = reading.failures.saturating_add(1);
@@ -116,25 +116,25 @@ impl<S: Revisions> Watcher<S> {
 
     /// Takes what was read. Returns the revision that needs no second reading; none where it must be read again.
     async fn take(&self, snapshot: Snapshot, reading: &mut Reading) -> Option<Revision> {
-        let Snapshot { info, files, moved, messages } = snapshot;
-        let now = (self.clock)();
-        let Some(files) = files else {
-            self.state.send_modify(|state| {
-                state.fetched_at = Some(now);
-                state.fault = None;
-            });
-            return Some(info.id);
-        };
-        if self.state.borrow().steering.pin.is_some() {
-            info!(revision = %info.id.short(), subject = info.subject, "the source has another revision; it is not followed");
-            let id = info.id.clone();
-            self.state.send_modify(|state| {
-                state.fetched_at = Some(now);
-                state.fault = None;
-                state.newest = Some(info);
-            });
+        let Snapshot { info, files, moved, messages, distrust } = snapshot;
+        let id = info.id.clone();
+        let is_served = self.served().as_ref() == Some(&id);
+        if !is_served && self.state.borrow().steering.pin.is_some() {
+            if files.is_some() {
+                info!(revision = %id.short(), subject = info.subject, "the source has another revision; it is not followed");
+            }
+            self.seen(info);
             return Some(id);
         }
+        if !self.is_trusted(&info, distrust.as_ref()) {
+            // The next one is read as if it came after the one that is served, with every message since.
+            (reading.consent, reading.held) = (None, None);
+            return None;
+        }
+        let Some(files) = files else {
+            self.seen(info);
+            return Some(id);
+        };
         if moved == Moved::Rewritten {
             warn!(revision = %info.id, "the branch was rewritten (force-push); following it");
             // What was allowed is no longer in its history.
@@ -166,6 +166,16 @@ impl<S: Revisions> Watcher<S> {
                 self.refuse(info, files, refusal, &diagnostics).await
             }
         }
+    }
+
+    /// The source was read, and its newest revision needs no look.
+    fn seen(&self, newest: RevisionInfo) {
+        let now = (self.clock)();
+        self.state.send_modify(|state| {
+            state.fetched_at = Some(now);
+            state.fault = None;
+            state.newest = Some(newest);
+        });
     }
 
     async fn accept(

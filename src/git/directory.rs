@@ -52,7 +52,7 @@ fn snapshot(job: &Job, files: FileSet) -> Result<Snapshot, SourceError> {
     let committed_at = Timestamp::from_system(SystemTime::now());
     let info = RevisionInfo { id, author: String::new(), subject: String::new(), committed_at };
     let files = (moved != Moved::Unchanged).then_some(files);
-    Ok(Snapshot { info, files, moved, messages: None })
+    Ok(Snapshot { info, files, moved, messages: None, distrust: None })
 }
 
 /// Tells the revision of a folder from a commit id.

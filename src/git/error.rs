@@ -1,11 +1,15 @@
 //! What can go wrong between a source and its files.
 
+mod host_key;
+
 use std::fmt::{self, Write as _};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::host_key::{HostKey, HostKeyCure};
 use crate::core::model::Revision;
+use crate::core::trust::Malformed;
 
 /// Why a source gave no files. No message holds a credential.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +106,21 @@ pub enum SourceError {
         key: Box<HostKey>,
         /// Where the other key is in the file, from 1.
         line: usize,
+    },
+    /// The file with the trusted keys has a line that is none.
+    #[error("the file of `--allowed-signers` cannot be used")]
+    Signers {
+        /// The line.
+        source: Malformed,
+    },
+    /// Commits shall be signed, and there are none.
+    #[error(
+        "`{}` is a plain folder, which has no commits that could be signed, as `--allowed-signers` asks for: name a git \
+         repository with `--repo`, or leave that flag out", path.display()
+    )]
+    Unsignable {
+        /// The folder.
+        path: PathBuf,
     },
     /// There is no repository at this place.
     #[error("`{place}` is not a git repository that can be read")]
@@ -253,69 +272,6 @@ pub enum SourceError {
         /// URL or path.
         place: String,
     },
-}
-
-/// The key that an ssh host shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostKey {
-    /// Host, with the port if it is not 22.
-    pub host: String,
-    /// As in `known_hosts`.
-    pub key_type: String,
-    /// `SHA256:…`, as ssh shows it.
-    pub fingerprint: String,
-    /// The file that decides.
-    pub known_hosts: PathBuf,
-}
-
-/// How an ssh host becomes known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostKeyCure {
-    /// The line to add.
-    pub line: String,
-    /// Types of the keys that are known of this host.
-    pub others: Vec<String>,
-    /// The file and line, from 1, of a certificate authority for this host.
-    pub authority: Option<(PathBuf, usize)>,
-}
-
-impl HostKeyCure {
-    /// What people would wonder about who have a line for this host.
-    fn remarks(&self, key: &HostKey) -> String {
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        if !self.others.is_empty() {
-            // libssh2 chooses the type of key, by the file of the home folder alone.
-            let _ = write!(
-                text,
-                "\n(known of this host: {}. It has keys of several types, and {} is the one that is compared. To have all of \
-                 them: `ssh-keyscan {} >> {}`, and compare the fingerprints)",
-                self.others.join(", "),
-                key.key_type,
-                key.keyscan_arguments(),
-                key.known_hosts.display()
-            );
-        }
-        if let Some((file, line)) = &self.authority {
-            let _ = write!(
-                text,
-                "\n(`{}` line {line} has a @cert-authority for this host: certificates of ssh hosts are not supported, only \
-                 keys)",
-                file.display()
-            );
-        }
-        text
-    }
-}
-
-impl HostKey {
-    /// `host`, or `-p PORT host` for another port than 22.
-    fn keyscan_arguments(&self) -> String {
-        match self.host.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
-            Some((host, port)) => format!("-p {port} {host}"),
-            None => self.host.clone(),
-        }
-    }
 }
 
 /// What libgit2 says, free of credentials.

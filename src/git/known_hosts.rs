@@ -14,6 +14,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::{HostKey, HostKeyCure, SourceError};
+use crate::core::trust::pattern_matches;
 
 const SYSTEM_FILE: &str = "/etc/ssh/ssh_known_hosts";
 const SSH_PORT: u16 = 22;
@@ -141,33 +142,6 @@ fn names_match(names: &str, host: &Host) -> bool {
         }
     }
     found
-}
-
-/// `*` stands for any characters, `?` for one.
-fn pattern_matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut from) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while from < text.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at + 1, from));
-                at += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == text[from] => {
-                at += 1;
-                from += 1;
-            }
-            // Back to the last star, which takes one character more.
-            _ => match star {
-                Some((after, taken)) => {
-                    star = Some((after, taken + 1));
-                    (at, from) = (after, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
 /// `salt|hash`, both in base64: the hash is HMAC-SHA1 of the name with the salt as key.

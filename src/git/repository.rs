@@ -7,7 +7,7 @@ use git2::{BranchType, Commit, ErrorCode, Oid, Repository, Signature};
 
 use super::deadline::Deadline;
 use super::source::Job;
-use super::{Moved, Snapshot, SourceError, SourceSettings, libgit2, tree};
+use super::{Moved, Snapshot, SourceError, SourceSettings, libgit2, signature, tree};
 use crate::core::model::{Revision, RevisionInfo, Timestamp};
 
 /// Reads the branch of a repository on this machine. Nothing is written to it.
@@ -59,12 +59,15 @@ pub(super) fn snapshot(job: &Job, repository: &Repository, tip: Oid) -> Result<S
     let commit = repository.find_commit(tip).map_err(|error| job.broken(&error))?;
     let info = describe(&commit);
     let moved = moved(repository, tip, job.last.as_ref()).map_err(|error| job.broken(&error))?;
+    let distrust = signature::distrust(job, repository, &info, moved)?;
     let files = match moved {
+        // Nothing is done with the files of a commit for which nobody vouches.
+        _ if distrust.is_some() => None,
         Moved::Unchanged => None,
         Moved::First | Moved::Forward | Moved::Rewritten => Some(tree::read(job, repository, &commit, &info.id)?),
     };
     let messages = messages(repository, tip, job.last.as_ref()).map_err(|error| job.broken(&error))?;
-    Ok(Snapshot { info, files, moved, messages: Some(messages) })
+    Ok(Snapshot { info, files, moved, messages: Some(messages), distrust })
 }
 
 /// Messages that are read at one fetch.

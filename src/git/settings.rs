@@ -18,6 +18,9 @@ pub struct SourceSettings {
     pub path: String,
     /// What a remote is shown.
     pub credentials: Credentials,
+    /// File with the keys of those who may sign what is served, in the format of ssh-keygen(1), ALLOWED SIGNERS; none: a commit
+    /// needs no signature. It is read at each fetch.
+    pub allowed_signers: Option<PathBuf>,
     /// Bounds on what is read into memory.
     pub limits: Limits,
     /// Folder of the bare repository that keeps what was fetched from a remote. Made when it is not there. It can be deleted

@@ -8,21 +8,24 @@ use tokio::sync::oneshot;
 
 use super::deadline::Deadline;
 use super::{Fault, Location, SourceError, SourceSettings};
-use super::{directory, libgit2, remote, repository};
+use super::{directory, libgit2, remote, repository, signature};
 use crate::core::model::{FileSet, Revision, RevisionInfo};
+use crate::core::trust::Distrust;
 
 /// What a source held at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// The revision.
     pub info: RevisionInfo,
-    /// Its files; none when it is the revision that the caller has.
+    /// Its files; none when it is the revision that the caller has, and none when it is not trusted.
     pub files: Option<FileSet>,
     /// How it stands to the revision that the caller has.
     pub moved: Moved,
     /// Messages of the commits that came since the revision that the caller has, newest first, and the ends of long ones;
     /// that of the newest commit where the caller has none. None for a directory.
     pub messages: Option<Vec<String>>,
+    /// Why nobody who is trusted vouches for it; none where somebody does, or where nobody need.
+    pub distrust: Option<Distrust>,
 }
 
 /// How a revision stands to the one before it.
@@ -56,6 +59,12 @@ impl Source {
         libgit2::prepare();
         if let (Location::Remote(_), Some(file)) = (&settings.location, &settings.credentials.ca_file) {
             libgit2::trust(file)?;
+        }
+        if let Some(file) = &settings.allowed_signers {
+            if let Location::Directory(path) = &settings.location {
+                return Err(SourceError::Unsignable { path: path.clone() });
+            }
+            signature::allowed_signers(file)?;
         }
         Ok(Self { settings: Arc::new(settings), running: Arc::default() })
     }

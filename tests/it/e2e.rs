@@ -20,6 +20,7 @@ mod ramp;
 mod relay;
 mod secrets;
 mod settings;
+mod signed;
 mod simulate;
 mod steering;
 mod talker;

@@ -6,6 +6,7 @@ mod hung;
 mod local;
 mod location;
 mod remote;
+mod signed;
 mod ssh;
 mod ssh_server;
 mod watch;
@@ -30,6 +31,7 @@ fn settings(location: Location, cache: PathBuf) -> SourceSettings {
         branch: BRANCH.to_owned(),
         path: "inventory".to_owned(),
         credentials: Credentials::default(),
+        allowed_signers: None,
         limits: Limits::default(),
         cache,
         timeout: TIMEOUT,

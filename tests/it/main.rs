@@ -16,4 +16,5 @@ mod status;
 mod store;
 mod support;
 mod tidy;
+mod watcher;
 mod webhooks;

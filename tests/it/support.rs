@@ -12,4 +12,5 @@ pub mod http;
 pub mod inventory;
 pub mod port;
 pub mod recording_proxy;
+pub mod signing;
 pub mod wait;

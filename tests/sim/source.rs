@@ -48,7 +48,8 @@ impl Revisions for FakeSource {
                 Some(_) => Moved::Forward,
             };
             let files = (moved != Moved::Unchanged).then(|| files.clone());
-            let snapshot = Snapshot { info: info.clone(), files, moved, messages: Some(since(log, last.as_ref())) };
+            let messages = Some(since(log, last.as_ref()));
+            let snapshot = Snapshot { info: info.clone(), files, moved, messages, distrust: None };
             if snapshot.files.is_some() {
                 world.note(&format!("fetched {}", snapshot.info.id));
             }

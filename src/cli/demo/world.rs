@@ -54,6 +54,7 @@ impl World {
                 branch: "main".to_owned(),
                 path: "inventory".to_owned(),
                 credentials: Credentials::default(),
+                allowed_signers: None,
                 limits: Limits::default(),
                 cache: folder.path().join("cache.git"),
                 timeout: PATIENCE,

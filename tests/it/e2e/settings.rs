@@ -38,6 +38,15 @@ fn run_refuses_what_cannot_work_before_it_opens_anything() {
         (&["--git-ssh-passphrase-file", "nowhere"], &["--git-ssh-passphrase-file", "`nowhere`", "name a file"]),
         (&["--git-password-file", "empty"], &["--git-password-file", "`empty` is empty", "leave the flag out"]),
         (&["--repo", "https://git.example.org/a.git", "--git-ca-file", "notes.pem"], &["`notes.pem`"]),
+        (&["--allowed-signers", "id.pub"], &["`--allowed-signers`", "inventory` is a plain folder", "with `--repo`"]),
+        (
+            &["--repo", "https://git.example.org/a.git", "--allowed-signers", "nowhere"],
+            &["cannot read the allowed signers `nowhere`"],
+        ),
+        (
+            &["--repo", "https://git.example.org/a.git", "--allowed-signers", "id.pub"],
+            &["`--allowed-signers`", "id.pub:1: `AAAA` is neither a type of key nor an option"],
+        ),
     ];
     for (args, parts) in cases {
         // A port that nobody has, should one of them be taken after all.
@@ -86,6 +95,7 @@ fn an_empty_variable_is_one_that_is_not_set() {
         "BASCULE_GIT_USERNAME",
         "BASCULE_GIT_CA_FILE",
         "BASCULE_GIT_PASSWORD_FILE",
+        "BASCULE_ALLOWED_SIGNERS",
         "BASCULE_PORT",
         "BASCULE_EXERCISE",
     ];

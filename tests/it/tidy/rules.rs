@@ -8,6 +8,7 @@ use super::paths::{Mention, mentions, without_text};
 /// is planned, not of how it is rendered.
 const UNITS: &[(&str, &[&str])] = &[
     ("core::model", &[]),
+    ("core::trust", &["core::model"]),
     ("core::inventory", &["core::model"]),
     ("core::health", &["core::model", "core::inventory"]),
     ("core::routing", &["core::model", "core::inventory", "core::health"]),
@@ -44,7 +45,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper", &["src/probe", "src/edge/relay.rs"]),
     ("hyper_util", &["src/probe", "src/edge/relay.rs"]),
     ("notify", &["src/git"]),
-    ("openssl", &["src/probe"]),
+    ("openssl", &["src/probe", "src/git/signature.rs"]),
     ("reqwest", &["src/edge", "src/cli"]),
     ("rusqlite", &["src/store"]),
 ];
