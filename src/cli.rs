@@ -179,7 +179,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => block_on(status::execute(args)),
         Command::Override(args) => block_on(overrides::execute(args)),
         Command::Failback(args) => block_on(failback::execute(args)),
-        Command::Schema(args) => schema::execute(args),
+        Command::Schema(args) => block_on(schema::execute(args)),
         Command::Init(args) => init::execute(args),
         Command::Demo(args) => block_on(demo::execute(args)),
         Command::Sample(args) => block_on(sample::execute(args)),
