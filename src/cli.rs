@@ -202,7 +202,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Reconcile(args) => block_on(steer::reconcile(args)),
         Command::History(args) => block_on(history::execute(args)),
         Command::Diff(args) => block_on(history::diff(args)),
-        Command::Schema(args) => schema::execute(args),
+        Command::Schema(args) => block_on(schema::execute(args)),
         Command::Init(args) => init::execute(args),
         Command::Demo(args) => block_on(demo::execute(args)),
         Command::Sample(args) => block_on(sample::execute(args)),

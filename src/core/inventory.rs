@@ -29,7 +29,7 @@ pub use self::doc::{Minimum, StatusRange, Sticky};
 pub use self::guard::{Consent, Held, Loss, RevisionGuard};
 pub use self::kind::Kind;
 pub use self::load::{Loaded, load};
-pub use self::schema::{embedded, schemas};
+pub use self::schema::{embedded, schemas, schemas_for};
 pub use self::starter::starter;
 pub(in crate::core) use self::suggest::closest;
 pub use self::yaml::{Unformatted, format};

@@ -11,14 +11,38 @@ use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::Kind;
 use super::doc::{BackendDoc, EdgeDoc, ServiceDoc, SiteDoc};
+use super::{Desired, Kind};
 
 pub(super) use self::explain::{Flaw, flaws};
 
 /// Makes the schema of every kind from the document types, as the text of `schemas/KIND.json`.
 pub fn schemas() -> [(Kind, String); 4] {
-    Kind::ALL.map(|kind| (kind, generated(kind)))
+    Kind::ALL.map(|kind| (kind, text(&generated(kind))))
+}
+
+/// The schemas for the editor of one repository: where a site or a service is named, its own names are the examples, which
+/// editors offer. They take what [`schemas`] take, and refuse nothing else: a name that is not declared yet is `check`'s affair.
+pub fn schemas_for(desired: &Desired) -> [(Kind, String); 4] {
+    let sites: Vec<_> = desired.sites.keys().map(ToString::to_string).collect();
+    let services: Vec<_> = desired.services.keys().map(ToString::to_string).collect();
+    Kind::ALL.map(|kind| {
+        let places: &[(&str, &[String])] = match kind {
+            Kind::Site | Kind::Edge => &[],
+            Kind::Service => &[("/properties/routing/properties/sites/items/examples", &sites)],
+            Kind::Backend => &[("/properties/site/examples", &sites), ("/properties/service/examples", &services)],
+        };
+        let mut schema = generated(kind);
+        for (place, names) in places.iter().filter(|(_, names)| !names.is_empty()) {
+            offer(&mut schema, place, names);
+        }
+        (kind, text(&schema))
+    })
+}
+
+fn offer(schema: &mut Schema, place: &str, names: &[String]) {
+    let examples = schema.pointer_mut(place).expect("names have an example in the document types");
+    *examples = Value::from(names.to_vec());
 }
 
 /// The committed schema of a kind, as it was when this program was built.
@@ -31,7 +55,7 @@ pub const fn embedded(kind: Kind) -> &'static str {
     }
 }
 
-fn generated(kind: Kind) -> String {
+fn generated(kind: Kind) -> Schema {
     match kind {
         Kind::Site => generate::<SiteDoc>(kind),
         Kind::Service => generate::<ServiceDoc>(kind),
@@ -40,13 +64,17 @@ fn generated(kind: Kind) -> String {
     }
 }
 
-fn generate<T: JsonSchema>(kind: Kind) -> String {
+fn generate<T: JsonSchema>(kind: Kind) -> Schema {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<T>();
     RecursiveTransform(refuse_null).transform(&mut schema);
     RecursiveTransform(join_lines).transform(&mut schema);
     schema.insert("$id".to_owned(), format!("https://bascule.example/schemas/{kind}.json").into());
-    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is a JSON object with text keys");
+    schema
+}
+
+fn text(schema: &Schema) -> String {
+    let mut text = serde_json::to_string_pretty(schema).expect("a schema is a JSON object with text keys");
     text.push('\n');
     text
 }

@@ -226,6 +226,47 @@ fn schemas_go_to_the_folder_that_is_named() {
     assert!(ran.stderr.contains("`bascule schema --write editor/schemas`"), "{}", ran.stderr);
 }
 
+/// The examples are what editors offer; without them the two say the same, so they take the same.
+#[test]
+fn schemas_with_an_inventorys_names_take_what_the_others_take() {
+    fn without_examples(schema: &mut Value) {
+        match schema {
+            Value::Object(map) => {
+                map.remove("examples");
+                map.values_mut().for_each(without_examples);
+            }
+            Value::Array(items) => items.iter_mut().for_each(without_examples),
+            _ => {}
+        }
+    }
+    let folder = started();
+    let run = |args: &[&str]| bascule(folder.path(), args);
+    let read = |path: &str| -> Value {
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join(path)).expect("a schema")).expect("JSON")
+    };
+    write(&folder, "inventory/sites/lyon.yaml", "name: lyon\nsubnets: [10.200.3.0/24]\n");
+    run(&["schema", "--write", "plain"]).succeeded();
+    run(&["schema", "--write", "--names", ".", "named"]).succeeded();
+    let (backend, service) = (read("named/backend.json"), read("named/service.json"));
+    let sites = serde_json::json!(["dijon", "lyon", "thory"]);
+    assert_eq!(backend["properties"]["site"]["examples"], sites);
+    assert_eq!(backend["properties"]["service"]["examples"], serde_json::json!(["www"]));
+    assert_eq!(service["properties"]["routing"]["properties"]["sites"]["items"]["examples"], sites);
+    for kind in ["site", "service", "backend", "edge"] {
+        let [mut plain, mut named] = ["plain", "named"].map(|folder| read(&format!("{folder}/{kind}.json")));
+        without_examples(&mut plain);
+        without_examples(&mut named);
+        assert_eq!(plain, named);
+    }
+    // They grow old with the inventory, which is told and breaks nothing.
+    run(&["schema", "--check", "--names", "inventory", "named"]).succeeded();
+    std::fs::remove_file(folder.path().join("inventory/sites/lyon.yaml")).expect("a file is removed");
+    let ran = run(&["schema", "--check", "--names", ".", "named"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("`bascule schema --write --names . named`"), "{ran:?}");
+    misspell_a_site(&folder);
+    assert_eq!(run(&["schema", "--write", "--names", ".", "named"]).code, Some(3));
+}
+
 #[test]
 fn a_controller_that_is_not_there_is_said() {
     let port = ReservedPort::take();
