@@ -98,6 +98,8 @@ impl<S: Revisions> Watcher<S> {
         let Snapshot { info, files, moved, messages, distrust } = snapshot;
         let now = (self.clock)();
         if !self.is_trusted(&info, distrust.as_ref()) {
+            // The next one is read as if it came after the one that is served, with every message since.
+            *consent = None;
             return None;
         }
         let Some(files) = files else {
