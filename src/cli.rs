@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod failback;
 mod fmt;
+mod import;
 mod init;
 mod inputs;
 mod logging;
@@ -84,6 +85,8 @@ enum Command {
     Failback(failback::Args),
     /// Writes or checks the JSON schemas that editors use.
     Schema(schema::Args),
+    /// Makes an inventory of an existing configuration, and says what it could not carry over.
+    Import(import::Args),
     /// Writes a commented starter inventory.
     Init(init::Args),
     /// Runs two sites on loopback with a real git repository and a real Caddy.
@@ -180,6 +183,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Override(args) => block_on(overrides::execute(args)),
         Command::Failback(args) => block_on(failback::execute(args)),
         Command::Schema(args) => schema::execute(args),
+        Command::Import(args) => block_on(import::execute(args)),
         Command::Init(args) => init::execute(args),
         Command::Demo(args) => block_on(demo::execute(args)),
         Command::Sample(args) => block_on(sample::execute(args)),
