@@ -25,7 +25,7 @@ fn config(port: u16, dial: impl Fn(usize) -> String) -> Value {
                 {"group": "g", "handle": [proxy(3)]},
             ])
         ),
-        site("b.wild.example.org", json!([{"match": [{"path": ["/only", "/only/*"]}], "handle": [proxy(4)]}])),
+        site("b.wild.example.org", json!([{"handle": [proxy(4)]}])),
         site("*.wild.example.org", json!([{"handle": [proxy(5)]}])),
         site(
             "posts.example.org",
