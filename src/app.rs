@@ -2,6 +2,7 @@
 
 mod archive;
 mod operators;
+mod recall;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,15 +18,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use self::operators::Operators;
+use self::recall::recall_all;
 use crate::api::{self, Api, ApiSecrets, Webhooks};
 use crate::controller::{
     Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot,
-    Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain, recall, recall_steering,
+    Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain,
 };
-use crate::core::health::{BackendHealth, Layers, Observed};
+use crate::core::health::{Layers, Observed};
 use crate::core::inventory::{Edge, RevisionGuard};
-use crate::core::model::{BackendName, DialAddress, ServiceName, Timestamp};
-use crate::core::routing::{Choice, InventoryGuard, Overrides};
+use crate::core::model::{DialAddress, Timestamp};
+use crate::core::routing::{InventoryGuard, Overrides};
 use crate::core::status::{Inputs, SeverDto, StatusDto, view};
 use crate::edge::{AdminSettings, Answer, Asked, CaddyAdmin, RelayServer};
 use crate::git::{Location, Source, SourceSettings, watch_local};
@@ -288,53 +290,9 @@ fn watch_source(source: &SourceSettings, poll: Duration, wake: &Arc<Notify>) -> 
     }
 }
 
-/// What the state file knows, in time for the first plan. Gives what only one loop needs.
-async fn recall_all(
-    store: &Store,
-    wires: &Wires,
-) -> (BTreeMap<BackendName, BackendHealth>, BTreeMap<ServiceName, Choice>) {
-    let (served, steering) = (recall(store).await, recall_steering(store).await);
-    wires.source.send_replace(SourceState { served, steering, ..SourceState::default() });
-    recall_overrides(store, wires).await;
-    (recall_health(store).await, recall_choices(store).await)
-}
-
 /// The branch that is followed; a plain folder has none.
 fn branch(source: &SourceSettings) -> Option<&str> {
     (!matches!(source.location, Location::Directory(_))).then_some(&source.branch)
-}
-
-/// What operators decided before this run, in time for the first plan.
-async fn recall_overrides(store: &Store, wires: &Wires) {
-    match store.overrides().await {
-        Ok(overrides) => {
-            let overrides: Overrides = overrides.into_iter().collect();
-            let now = now();
-            for it in overrides.iter().filter(|it| it.until > now) {
-                info!(target = %it.target, decision = it.decision(now), "override still holds");
-            }
-            wires.overrides.send_replace(Arc::new(overrides));
-        }
-        Err(error) => {
-            error!(error = %chain(&error), "overrides are not readable in the state file: none holds; set them again");
-        }
-    }
-}
-
-/// What was known of backends before this run.
-async fn recall_health(store: &Store) -> BTreeMap<BackendName, BackendHealth> {
-    store.health().await.unwrap_or_else(|error| {
-        warn!(error = %chain(&error), "verdicts are not readable in the state file; probing starts anew");
-        BTreeMap::new()
-    })
-}
-
-/// What services had chosen before this run.
-async fn recall_choices(store: &Store) -> BTreeMap<ServiceName, Choice> {
-    store.choices().await.unwrap_or_else(|error| {
-        warn!(error = %chain(&error), "what was chosen is not readable in the state file; services start at what they prefer");
-        BTreeMap::new()
-    })
 }
 
 /// The view of this moment.

@@ -8,6 +8,7 @@ mod explain;
 mod failback;
 mod fmt;
 mod history;
+mod import;
 mod init;
 mod inputs;
 mod logging;
@@ -100,6 +101,8 @@ enum Command {
     Diff(history::DiffArgs),
     /// Writes or checks the JSON schemas that editors use.
     Schema(schema::Args),
+    /// Makes an inventory of an existing configuration, and says what it could not carry over.
+    Import(import::Args),
     /// Writes a commented starter inventory.
     Init(init::Args),
     /// Runs two sites on loopback with a real git repository and a real Caddy.
@@ -203,6 +206,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::History(args) => block_on(history::execute(args)),
         Command::Diff(args) => block_on(history::diff(args)),
         Command::Schema(args) => block_on(schema::execute(args)),
+        Command::Import(args) => block_on(import::execute(args)),
         Command::Init(args) => init::execute(args),
         Command::Demo(args) => block_on(demo::execute(args)),
         Command::Sample(args) => block_on(sample::execute(args)),

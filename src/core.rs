@@ -5,6 +5,7 @@
 
 pub mod caddy;
 pub mod health;
+pub mod import;
 pub mod inventory;
 pub mod model;
 pub mod review;

@@ -4,6 +4,7 @@ mod docs;
 mod e2e;
 mod edge;
 mod git;
+mod import;
 mod inventory;
 mod overrides;
 mod policies;

@@ -20,6 +20,7 @@ const UNITS: &[(&str, &[&str])] = &[
         "core::review",
         &["core::model", "core::inventory", "core::health", "core::routing", "core::caddy", "core::simulate"],
     ),
+    ("core::import", &["core::model", "core::inventory", "core::routing", "core::caddy"]),
     ("git", &["core"]),
     ("probe", &["core"]),
     ("edge", &["core"]),

@@ -1,0 +1,170 @@
+//! The edge that a configuration makes: its listeners, its certificates, its admin API.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::claims::{Leaf, list};
+use crate::core::model::{AdminAddress, HTTP_PORT, Hostname, Listener};
+
+/// Who issues certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mode {
+    Acme { email: Option<String> },
+    Internal,
+    Off,
+}
+
+/// What becomes of the servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EdgePlan {
+    pub(super) admin: String,
+    pub(super) listen: Vec<String>,
+    pub(super) mode: Mode,
+}
+
+const KNOWN_OF_SERVERS: [&str; 4] = ["automatic_https", "listen", "routes", "tls_connection_policies"];
+
+/// Reads what is said of servers and certificates, and takes out leaves that the edge cannot have.
+pub(super) fn read(
+    config: &Value,
+    admin: Option<&AdminAddress>,
+    leaves: &mut [Leaf<'_>],
+    notes: &mut BTreeMap<String, String>,
+) -> EdgePlan {
+    let http = config.pointer("/apps/http").and_then(Value::as_object);
+    let http_port = http.and_then(|it| it.get("http_port")).and_then(Value::as_u64).unwrap_or(HTTP_PORT.into());
+    let servers = http.and_then(|it| it.get("servers")).and_then(Value::as_object);
+    let has_leaves = |server: &str| leaves.iter().any(|leaf| leaf.server == server && leaf.fault.is_none());
+    let mut secure = BTreeMap::new();
+    for (name, server) in servers.into_iter().flatten() {
+        for key in server.as_object().into_iter().flat_map(Map::keys) {
+            if !KNOWN_OF_SERVERS.contains(&key.as_str()) {
+                let at = format!("apps.http.servers.{name}.{key}");
+                notes.insert(at, "an inventory has no such setting".to_owned());
+            }
+        }
+        let names: Vec<_> =
+            leaves.iter().filter(|leaf| leaf.server == *name).filter_map(|it| it.scope.hosts.as_ref()).collect();
+        secure.insert(name.clone(), is_secure(server, &names, http_port));
+    }
+    let is_secure_edge = secure.iter().any(|(name, is)| *is && has_leaves(name));
+    let mut listen = Vec::new();
+    for (name, server) in servers.into_iter().flatten() {
+        if has_leaves(name) && secure[name] == is_secure_edge {
+            listen.extend(listeners(name, server, is_secure_edge, notes));
+        }
+    }
+    if is_secure_edge && !listen.iter().any(|it: &Listener| u64::from(it.port().get()) == http_port) {
+        let all = format!("http://:{http_port}");
+        listen.extend(if http_port == u64::from(HTTP_PORT) { ":80".parse() } else { all.parse::<Listener>() });
+    }
+    listen.dedup();
+    let mode = if is_secure_edge { mode(config, notes) } else { Mode::Off };
+    for leaf in leaves.iter_mut().filter(|leaf| leaf.fault.is_none()) {
+        if secure[&leaf.server] != is_secure_edge {
+            leaf.fault =
+                Some("its server speaks plain HTTP, which an edge with certificates redirects to HTTPS".to_owned());
+        } else if let (Mode::Acme { .. }, Some(hosts)) = (&mode, &leaf.scope.hosts)
+            && let Some(host) = hosts.iter().find(|host| host.contains('*'))
+        {
+            leaf.fault = Some(format!("an edge has no certificate for `{host}` by ACME without a DNS challenge"));
+        }
+    }
+    let listen = listen.iter().map(ToString::to_string).collect();
+    EdgePlan { admin: admin_address(config, admin, notes), listen, mode }
+}
+
+/// Caddy turns HTTPS on for names, except where it is told not to or the server has the port of plain HTTP.
+fn is_secure(server: &Value, hosts: &[&Vec<String>], http_port: u64) -> bool {
+    let policies = list(server.get("tls_connection_policies"));
+    let automatic = server.get("automatic_https");
+    let is_off = automatic.and_then(|it| it.get("disable")) == Some(&Value::Bool(true));
+    let skipped: Vec<_> = list(automatic.and_then(|it| it.get("skip"))).iter().filter_map(Value::as_str).collect();
+    let named = hosts.iter().flat_map(|hosts| hosts.iter()).any(|host| !skipped.contains(&host.as_str()));
+    let port = format!(":{http_port}");
+    let is_plain = list(server.get("listen")).iter().filter_map(Value::as_str).all(|it| it.ends_with(&port));
+    !policies.is_empty() || (!is_off && named && !is_plain)
+}
+
+fn listeners(name: &str, server: &Value, is_secure: bool, notes: &mut BTreeMap<String, String>) -> Vec<Listener> {
+    let mut found = Vec::new();
+    for (index, text) in list(server.get("listen")).iter().filter_map(Value::as_str).enumerate() {
+        let plain = text.strip_prefix("tcp/").unwrap_or(text).replace("localhost:", "127.0.0.1:");
+        let spelled = if is_secure && plain.ends_with(":80") { format!("https://{plain}") } else { plain };
+        if let Ok(listener) = spelled.parse::<Listener>() {
+            found.push(listener);
+        } else {
+            let at = format!("apps.http.servers.{name}.listen[{index}]");
+            notes.insert(at, format!("`{text}` is no address with one port; the edge does not listen there"));
+        }
+    }
+    found
+}
+
+fn mode(config: &Value, notes: &mut BTreeMap<String, String>) -> Mode {
+    let at = "apps.tls.automation.policies";
+    let policies = list(config.pointer("/apps/tls/automation/policies"));
+    let is_internal = |policy: &Value| {
+        list(policy.get("issuers")).first().and_then(|it| it.get("module")).and_then(Value::as_str) == Some("internal")
+    };
+    let all_internal = !policies.is_empty() && policies.iter().all(is_internal);
+    let mut email = None;
+    for (index, policy) in policies.iter().enumerate() {
+        if is_internal(policy) && !all_internal {
+            notes.insert(format!("{at}[{index}]"), "an edge has one authority for all names: here ACME".to_owned());
+        }
+        for key in policy
+            .as_object()
+            .into_iter()
+            .flat_map(Map::keys)
+            .filter(|key| !["issuers", "subjects"].contains(&key.as_str()))
+        {
+            notes.insert(format!("{at}[{index}].{key}"), "an inventory has no such setting".to_owned());
+        }
+        for (number, issuer) in list(policy.get("issuers")).iter().enumerate() {
+            let at = format!("{at}[{index}].issuers[{number}]");
+            if email.is_none() {
+                email = issuer.get("email").and_then(Value::as_str).map(str::to_owned);
+            }
+            for key in issuer
+                .as_object()
+                .into_iter()
+                .flat_map(Map::keys)
+                .filter(|key| !["email", "module"].contains(&key.as_str()))
+            {
+                notes.insert(format!("{at}.{key}"), "edges use Caddy's default authority".to_owned());
+            }
+        }
+    }
+    if all_internal { Mode::Internal } else { Mode::Acme { email } }
+}
+
+fn admin_address(config: &Value, given: Option<&AdminAddress>, notes: &mut BTreeMap<String, String>) -> String {
+    if let Some(given) = given {
+        return given.to_string();
+    }
+    let standard = "http://127.0.0.1:2019";
+    let Some(listen) = config.pointer("/admin/listen").and_then(Value::as_str) else { return standard.to_owned() };
+    let plain = listen.split('|').next().unwrap_or(listen).trim_start_matches("tcp/");
+    let address = if plain.starts_with("unix/") { plain.to_owned() } else { format!("http://{plain}") };
+    if address.parse::<AdminAddress>().is_ok() {
+        return address;
+    }
+    notes
+        .insert("admin.listen".to_owned(), format!("`{listen}` is no address that Bascule can ask; say it in `admin`"));
+    standard.to_owned()
+}
+
+/// The account address, made up where none is said: an inventory must have one.
+pub(super) fn email(said: Option<&String>, domains: &[&Hostname], notes: &mut BTreeMap<String, String>) -> String {
+    if let Some(said) = said.filter(|said| said.parse::<crate::core::model::Email>().is_ok()) {
+        return said.clone();
+    }
+    let domain = domains.iter().find(|it| !it.is_wildcard()).map_or("example.org", |it| it.as_str());
+    let made = format!("ops@{domain}");
+    let why =
+        format!("it says no account address for ACME; `{made}` was put in, replace it by one that somebody reads");
+    notes.insert("apps.tls.automation".to_owned(), why);
+    made
+}

@@ -1,0 +1,104 @@
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::claims::list;
+use super::proxy::Notes;
+use super::span;
+use crate::core::model::{Hostname, Port, RequestPath, TimeSpan};
+
+/// Caddy's own, where nothing is said.
+const INTERVAL: &str = "30s";
+const TIMEOUT: &str = "5s";
+
+/// An active check, with Caddy's defaults written out: Bascule has others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Health {
+    pub(super) path: RequestPath,
+    /// A port other than the one that is dialed.
+    pub(super) port: Option<Port>,
+    pub(super) method: Option<&'static str>,
+    pub(super) host: Option<Hostname>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) interval: TimeSpan,
+    pub(super) timeout: TimeSpan,
+    pub(super) rise: u64,
+    pub(super) fall: u64,
+    pub(super) status: Option<String>,
+}
+
+/// Reads an active check; none where nothing of it is left.
+pub(super) fn read(checks: &Value, at: &str, notes: &mut Notes) -> Option<Health> {
+    let mut note = |key: &str, why: &str| notes.push((format!("{at}.{key}"), why.to_owned()));
+    let number = |key: &str| checks.get(key).and_then(Value::as_u64).filter(|it| (1..=100).contains(it));
+    let time = |key: &str, default: &str| {
+        let said = checks.get(key).and_then(span::read);
+        said.or_else(|| default.parse().ok()).expect("Caddy's defaults are durations")
+    };
+    let text = checks.get("uri").or_else(|| checks.get("path")).and_then(Value::as_str);
+    let Ok(path) = text.unwrap_or("/").parse::<RequestPath>() else {
+        note("uri", "it is no plain path; backends are probed by TCP connections");
+        return None;
+    };
+    let interval = time("interval", INTERVAL);
+    let mut timeout = time("timeout", TIMEOUT);
+    if timeout > interval {
+        note("timeout", "it is longer than `interval`, and a probe ends before the next; it became as long");
+        timeout = interval;
+    }
+    let mut health = Health {
+        path,
+        port: None,
+        method: None,
+        host: None,
+        headers: BTreeMap::new(),
+        interval,
+        timeout,
+        rise: number("passes").unwrap_or(1),
+        fall: number("fails").unwrap_or(1),
+        status: None,
+    };
+    for (key, value) in checks.as_object().into_iter().flatten() {
+        match key.as_str() {
+            "uri" | "path" | "interval" | "timeout" | "passes" | "fails" => {}
+            "method" => match value.as_str().unwrap_or_default() {
+                "" | "GET" => {}
+                "HEAD" => health.method = Some("HEAD"),
+                "OPTIONS" => health.method = Some("OPTIONS"),
+                _ => note(key, "probes are GET, HEAD or OPTIONS; it became GET"),
+            },
+            "port" => match value.as_u64().and_then(|port| port.to_string().parse().ok()) {
+                Some(port) => health.port = Some(port),
+                None => note(key, "it is no port"),
+            },
+            "headers" => {
+                for (name, value) in value.as_object().into_iter().flatten() {
+                    let value = list(Some(value)).first().and_then(Value::as_str).unwrap_or_default();
+                    if name.eq_ignore_ascii_case("host") && value.parse::<Hostname>().is_ok() {
+                        health.host = value.parse().ok();
+                    } else if is_plain(name, value) {
+                        health.headers.insert(name.clone(), value.to_owned());
+                    } else {
+                        note(&format!("headers.{name}"), "an inventory takes no such header");
+                    }
+                }
+            }
+            "expect_status" => match value.as_u64() {
+                None | Some(0) => {}
+                Some(class @ 1..=5) => health.status = Some(format!("{class}00-{class}99")),
+                Some(status @ 100..=599) => health.status = Some(status.to_string()),
+                Some(_) => note(key, "it is no status; 200 to 299 pass"),
+            },
+            _ => note(key, "an inventory has no such setting"),
+        }
+    }
+    Some(health)
+}
+
+fn is_plain(name: &str, value: &str) -> bool {
+    let is_own = ["host", "user-agent", "connection", "content-length", "transfer-encoding"];
+    !is_own.contains(&name.to_ascii_lowercase().as_str())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !value.is_empty()
+        && value.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"{}".contains(&byte))
+}

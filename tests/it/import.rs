@@ -1,0 +1,87 @@
+//! See `src/core/import.rs`: configurations as people have them, what is made of each, and what is said of the rest.
+
+mod program;
+mod real_caddy;
+
+use std::path::{Path, PathBuf};
+
+use bascule::core::import::{Import, ImportError, Settings, import, text};
+use bascule::core::inventory::{format, load};
+use bascule::core::model::{FileSet, Revision, Severity};
+use serde_json::{Value, json};
+
+const CASES: [&str; 6] = ["adapted", "balancing", "guards", "path-routes", "several-sites", "tls"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/import/{name}.json"))
+}
+
+fn config(name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(fixture(name)).expect("a fixture")).expect("JSON")
+}
+
+fn imported(config: &Value) -> Import {
+    import(config, &Settings::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Each becomes the inventory and the report in its snapshot; the inventory is good, and in the one style.
+#[test]
+fn configurations_become_inventories() {
+    for name in CASES {
+        let import = imported(&config(name));
+        let files: FileSet = import.files.iter().map(|(path, text)| (path.clone(), text.as_bytes().to_vec())).collect();
+        let loaded = load(&files, Revision::new("0123456789abcdef"));
+        let errors: Vec<_> = loaded.diagnostics.iter().filter(|it| it.severity == Severity::Error).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+        for (path, written) in &import.files {
+            assert_eq!(format(written).as_ref(), Ok(written), "{name}: {path}");
+        }
+        assert!(import.is_explained(), "{name}:\n{}", text(&import));
+        let shown =
+            import.files.iter().fold(String::new(), |shown, (path, text)| shown + "# " + path + "\n" + text + "\n");
+        insta::with_settings!({ snapshot_path => "../fixtures/import", prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(name, shown + &text(&import));
+        });
+    }
+}
+
+/// No secret of a configuration is told.
+#[test]
+fn secrets_are_not_told() {
+    for (name, secret) in [("balancing", "not-told"), ("adapted", "$2a$14$")] {
+        let import = imported(&config(name));
+        assert!(config(name).to_string().contains(secret), "{name}");
+        assert!(!text(&import).contains(secret) && !format!("{:?}", import.files).contains(secret), "{name}");
+    }
+}
+
+/// Caddy takes the first route that matches, an inventory the most exact: where that is not the same, it is said.
+#[test]
+fn an_order_that_an_inventory_cannot_say_is_a_difference() {
+    let proxy = |dial: &str| json!([{"handler": "reverse_proxy", "upstreams": [{"dial": dial}]}]);
+    let routes = json!([
+        {"match": [{"host": ["*.example.org"], "path": ["/api/*", "/api"]}], "handle": proxy("10.0.0.1:80")},
+        {"match": [{"host": ["a.example.org"]}], "handle": proxy("10.0.0.2:80")},
+    ]);
+    let server = json!({"listen": [":8080"], "automatic_https": {"disable": true}, "routes": routes});
+    let import = imported(&json!({"apps": {"http": {"servers": {"web": server}}}}));
+    assert!(!import.is_explained(), "{}", text(&import));
+    let unexplained: Vec<_> = import.proof.differences.iter().filter(|it| it.reason.is_none()).collect();
+    assert!(unexplained.iter().all(|it| it.request.host.eq_ignore_ascii_case("a.example.org")), "{unexplained:?}");
+}
+
+#[test]
+fn all_backends_may_be_at_one_site() {
+    let settings = Settings { site: Some("dijon".parse().expect("a name")), admin: None };
+    let import = import(&config("several-sites"), &settings).expect("it can be imported");
+    let sites: Vec<_> = import.files.iter().filter(|(path, _)| path.starts_with("sites/")).collect();
+    assert_eq!(sites.len(), 1, "{sites:?}");
+    assert!(sites[0].1.contains("10.200.2.0/24"), "{sites:?}");
+}
+
+#[test]
+fn what_serves_nothing_is_refused() {
+    assert_eq!(import(&Value::Null, &Settings::default()), Err(ImportError::NoServers));
+    let empty = json!({"apps": {"http": {"servers": {"web": {"listen": [":80"]}}}}});
+    assert!(matches!(import(&empty, &Settings::default()), Err(ImportError::Nothing(_))));
+}
