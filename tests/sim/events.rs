@@ -54,7 +54,7 @@ pub(crate) enum Kind {
 
 use Kind::*;
 
-const KINDS: [Kind; 25] = [
+const KINDS: [Kind; 24] = [
     Commit,
     BadCommit,
     EmptiedCommit,
@@ -79,7 +79,6 @@ const KINDS: [Kind; 25] = [
     FailBack,
     RelayHangs,
     SlowDisk,
-    Steering,
 ];
 
 /// What is undone later.
@@ -134,6 +133,9 @@ impl Events {
         for kind in KINDS {
             let share = [0, 0, 0, 1, 1, 4][rng.usize(..6)];
             temper.extend(std::iter::repeat_n(kind, share));
+        }
+        if std::env::var_os("BASCULE_SIM_STEERING").is_some() {
+            temper.push(Steering);
         }
         if temper.is_empty() {
             temper.push(BackendSick);
