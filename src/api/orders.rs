@@ -161,6 +161,6 @@ impl IntoResponse for Refused {
     }
 }
 
-fn answer<T: Serialize>(status: StatusCode, body: &T) -> Response {
+pub(super) fn answer<T: Serialize>(status: StatusCode, body: &T) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

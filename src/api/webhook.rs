@@ -11,12 +11,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore};
@@ -27,6 +27,7 @@ use self::forge::Forge;
 pub use self::secret::WebhookSecret;
 use self::seen::Seen;
 use super::access::is_json;
+use super::orders::answer;
 use crate::core::status::ErrorDto;
 
 /// Bytes of a delivery, at most. Forges send up to 25 MB, but a push of some hundred commits with their files is below this,
@@ -213,7 +214,3 @@ async fn read(mut body: Body) -> Result<Vec<u8>, Denial> {
 
 /// Bytes of the largest delivery that a forge sends: GitHub's limit.
 const SENT_MAX: u64 = 25 * 1024 * 1024;
-
-fn answer<T: Serialize>(status: StatusCode, body: &T) -> Response {
-    (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
-}

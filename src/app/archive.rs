@@ -1,14 +1,11 @@
 //! What the state file knows of the past, for who asks.
 
-use std::sync::Arc;
-
-use crate::controller::chain;
+use crate::controller::{Kept, kept, unread};
 use crate::core::inventory::{Desired, load};
 use crate::core::review::{self, review};
 use crate::core::routing::Refusal;
 use crate::core::status::{EntryDto, HistoryDto, RevisionDto, StepDto};
-use crate::core::steering::pick;
-use crate::store::{RevisionOutcome, RevisionRow, Store, StoreError};
+use crate::store::{RevisionOutcome, RevisionRow, Store};
 
 /// What happened to what is served, newest first.
 pub(super) async fn history(store: &Store, limit: u32) -> Result<HistoryDto, Refusal> {
@@ -39,19 +36,9 @@ pub(super) async fn diff(store: &Store, from: &str, to: &str) -> Result<String, 
     compared.map_err(|_| Refusal::not_now("comparing ended in a panic".to_owned()))
 }
 
-async fn desired(store: &Store, named: &str) -> Result<Arc<Desired>, Refusal> {
-    let rows = store.revisions(u32::MAX).await.map_err(|error| unread(&error))?;
-    let id = pick(named, rows.iter().map(|row| &row.info.id))?.clone();
-    let read = store.revision(id.clone()).await.map_err(|error| unread(&error))?;
-    let Some((_, files)) = read else {
-        return Err(Refusal::unknown(format!("revision `{named}` is not kept any more")));
-    };
-    let loaded = tokio::task::spawn_blocking(move || load(&files, id)).await;
-    let desired = loaded.ok().and_then(|loaded| loaded.desired);
+async fn desired(store: &Store, named: &str) -> Result<Desired, Refusal> {
+    let Kept { info, files, was_served: _ } = kept(store, named).await?;
+    let loaded = tokio::task::spawn_blocking(move || load(&files, info.id)).await;
     let faulty = || Refusal::not_now(format!("revision `{named}` has errors, so it cannot be compared"));
-    desired.map(Arc::new).ok_or_else(faulty)
-}
-
-fn unread(error: &StoreError) -> Refusal {
-    Refusal::not_now(format!("the state file cannot be read: {}", chain(error)))
+    loaded.ok().and_then(|loaded| loaded.desired).ok_or_else(faulty)
 }

@@ -6,14 +6,13 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::desk::{not_served_yet, unwritten};
-use super::watcher::{Reading, chain, first_error};
-use super::{Served, SourceState, Watcher};
+use super::watcher::{Reading, first_error};
+use super::{Kept, Served, SourceState, Watcher, kept};
 use crate::core::inventory::{Desired, Loaded};
 use crate::core::model::{FileSet, Revision, RevisionInfo};
 use crate::core::routing::Refusal;
-use crate::core::steering::{SteerDoc, Step, names, pick};
+use crate::core::steering::{SteerDoc, Step, names};
 use crate::git::Revisions;
-use crate::store::{RevisionOutcome, Store, StoreError};
 
 /// An operator's order about the source, and where the answer goes. Who asked may be gone by then; it is carried out all the
 /// same.
@@ -47,20 +46,23 @@ impl<S: Revisions> Watcher<S> {
     }
 
     async fn suspend(&self, doc: &SteerDoc) -> Result<Steered, Refusal> {
-        let state = self.state.borrow().clone();
-        if let Some(pin) = &state.steering.pin {
+        if let Some(pin) = &self.state.borrow().steering.pin {
             return Err(Refusal::nothing(format!("the source is not followed already: {}", pin.words())));
         }
-        let served = state.served.ok_or_else(not_served_yet)?;
-        let step = doc.step(served.info.id, (self.clock)())?;
+        let step = doc.step(self.served().ok_or_else(not_served_yet)?, (self.clock)())?;
         self.write(&step).await?;
         Ok(self.done(step, |state| state.refusal = None))
     }
 
     async fn roll_back(&self, doc: &SteerDoc, to: &str) -> Result<Steered, Refusal> {
-        let id = accepted(&self.store, to).await?;
-        let step = doc.step(id.clone(), (self.clock)())?;
-        let (info, files, desired) = self.load(id).await?;
+        let Kept { info, files, was_served } = kept(&self.store, to).await?;
+        if !was_served {
+            let short = info.id.short();
+            return Err(Refusal::unknown(format!("revision {short} was never served; `bascule history` says why")));
+        }
+        let step = doc.step(info.id.clone(), (self.clock)())?;
+        let files = Arc::new(files);
+        let desired = self.load(&info.id, &files).await?;
         let written = self.store.record_rollback(step.clone(), info.clone(), files).await;
         written.map_err(|error| unwritten(&error, "what is served stays"))?;
         Ok(self.done(step, |state| {
@@ -70,11 +72,8 @@ impl<S: Revisions> Watcher<S> {
     }
 
     /// A revision that was served before, as this bascule understands it.
-    async fn load(&self, id: Revision) -> Result<(RevisionInfo, Arc<FileSet>, Desired), Refusal> {
-        let gone = || Refusal::unknown(format!("revision {} is not kept in the state file any more", id.short()));
-        let (info, files) = self.store.revision(id.clone()).await.map_err(|error| unread(&error))?.ok_or_else(gone)?;
-        let files = Arc::new(files);
-        let loaded = self.source.check(Arc::clone(&files), id.clone()).await;
+    async fn load(&self, id: &Revision, files: &Arc<FileSet>) -> Result<Desired, Refusal> {
+        let loaded = self.source.check(Arc::clone(files), id.clone()).await;
         let Some(Loaded { desired, diagnostics }) = loaded else {
             return Err(Refusal::not_now(format!("checking revision {} ended in a panic", id.short())));
         };
@@ -82,18 +81,16 @@ impl<S: Revisions> Watcher<S> {
             let fault = first_error(&diagnostics);
             Refusal::not_now(format!("this bascule refuses revision {}, which an older one took: {fault}", id.short()))
         };
-        let desired = desired.ok_or_else(refused)?;
-        Ok((info, files, desired))
+        desired.ok_or_else(refused)
     }
 
     async fn resume(&self, doc: &SteerDoc, reading: &mut Reading) -> Result<Steered, Refusal> {
-        let state = self.state.borrow().clone();
-        let Some(pin) = &state.steering.pin else {
+        let Some(pin) = self.state.borrow().steering.pin.clone() else {
             return Err(Refusal::nothing("the source is followed already".to_owned()));
         };
-        let step = doc.step(pin.revision.clone(), (self.clock)())?;
+        let step = doc.step(pin.revision, (self.clock)())?;
         self.write(&step).await?;
-        read_again(reading, &state);
+        self.read_again(reading);
         Ok(self.done(step, |_| ()))
     }
 
@@ -110,9 +107,13 @@ impl<S: Revisions> Watcher<S> {
         let step = doc.step(held.clone(), (self.clock)())?;
         self.write(&step).await?;
         reading.allowed = Some(held);
-        let state = self.state.borrow().clone();
-        read_again(reading, &state);
+        self.read_again(reading);
         Ok(self.done(step, |_| ()))
+    }
+
+    /// What came after what is served is read once more, with all that its commits allow.
+    fn read_again(&self, reading: &mut Reading) {
+        (reading.last, reading.consent) = (self.served(), None);
     }
 
     async fn write(&self, step: &Step) -> Result<(), Refusal> {
@@ -128,24 +129,4 @@ impl<S: Revisions> Watcher<S> {
         });
         Steered { step, newest: self.state.borrow().newest.clone() }
     }
-}
-
-/// What came after what is served is read once more, with all that its commits allow.
-fn read_again(reading: &mut Reading, state: &SourceState) {
-    reading.last = state.served.as_ref().map(|served| served.info.id.clone());
-    reading.consent = None;
-}
-
-/// The accepted revision that somebody names.
-async fn accepted(store: &Store, named: &str) -> Result<Revision, Refusal> {
-    let rows = store.revisions(u32::MAX).await.map_err(|error| unread(&error))?;
-    let id = pick(named, rows.iter().map(|row| &row.info.id))?;
-    if rows.iter().any(|row| row.info.id == *id && row.outcome == RevisionOutcome::Accepted) {
-        return Ok(id.clone());
-    }
-    Err(Refusal::unknown(format!("revision {} was never served; `bascule history` says why", id.short())))
-}
-
-fn unread(error: &StoreError) -> Refusal {
-    Refusal::not_now(format!("the state file cannot be read: {}", chain(error)))
 }

@@ -126,7 +126,7 @@ impl<S: Revisions> Watcher<S> {
             self.seen(info);
             return Some(id);
         }
-        if !self.is_trusted(&info, distrust.as_ref()) {
+        if !self.is_trusted(&info, is_served, distrust.as_ref()) {
             // The next one is read as if it came after the one that is served, with every message since.
             (reading.consent, reading.held) = (None, None);
             return None;
@@ -243,6 +243,11 @@ impl<S: Revisions> Watcher<S> {
     fn guard(&self, next: Desired, served: Option<&Desired>, consent: Option<Consent>) -> Result<Desired, Refusal> {
         let held = self.settings.guard.zip(served).and_then(|(guard, served)| guard.judge(served, &next, consent));
         held.map_or(Ok(next), |held| Err(Refusal { verb: HELD, reason: held.to_string() }))
+    }
+
+    /// The last good revision.
+    pub(super) fn served(&self) -> Option<Revision> {
+        self.state.borrow().served.as_ref().map(|served| served.info.id.clone())
     }
 
     /// What goes on while nothing newer can be served.

@@ -15,7 +15,7 @@ mod span;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use self::proof::{Difference, Proof};
 pub use self::report::text;
@@ -96,15 +96,12 @@ fn others(config: &Value, notes: &mut BTreeMap<String, String>) {
     let known: [(&str, &str, &[&str], &str); 5] = [
         ("", "", &["admin", "apps"], "an inventory has no such section"),
         ("/apps", "apps.", &["http", "tls"], "Bascule configures the apps `http` and `tls`; an edge has no other"),
-        ("/apps/http", "apps.http.", &["servers", "http_port"], "an inventory has no such setting"),
-        ("/apps/tls", "apps.tls.", &["automation"], "an inventory has no such setting"),
-        ("/apps/tls/automation", "apps.tls.automation.", &["policies"], "an inventory has no such setting"),
+        ("/apps/http", "apps.http.", &["servers", "http_port"], claims::UNKNOWN),
+        ("/apps/tls", "apps.tls.", &["automation"], claims::UNKNOWN),
+        ("/apps/tls/automation", "apps.tls.automation.", &["policies"], claims::UNKNOWN),
     ];
-    for (pointer, prefix, known, why) in known {
-        let keys = config.pointer(pointer).and_then(Value::as_object).into_iter().flat_map(Map::keys);
-        for key in keys.filter(|key| !known.contains(&key.as_str())) {
-            notes.insert(format!("{prefix}{key}"), why.to_owned());
-        }
+    for (pointer, above, known, why) in known {
+        claims::note_others(notes, config.pointer(pointer), above, known, why);
     }
 }
 

@@ -16,7 +16,7 @@ mod wire;
 pub use self::allowed_signers::{AllowedSigners, Malformed};
 pub use self::commit::SignedCommit;
 pub use self::distrust::Distrust;
-pub use self::key::{Curve, Material, PublicKey, UnusableKey};
+pub use self::key::{Curve, Material, PublicKey, UnusableKey, fingerprint};
 pub use self::pattern::pattern_matches;
 pub use self::signature::{Claim, Hash, SshSignature, Unreadable};
 pub use self::validity::Validity;

@@ -9,12 +9,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest as _, Sha1};
 
 use super::{HostKey, HostKeyCure, SourceError};
-use crate::core::trust::pattern_matches;
+use crate::core::trust::{fingerprint, pattern_matches};
 
 const SYSTEM_FILE: &str = "/etc/ssh/ssh_known_hosts";
 const SSH_PORT: u16 = 22;
@@ -48,7 +47,7 @@ pub(super) fn check(file: Option<&Path>, host: &Host, key: &[u8]) -> Result<(), 
         }
     }
     let key_type = key_type(key);
-    let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key)));
+    let fingerprint = fingerprint(key);
     let same = |entry: &Entry| entry.key == key;
     let is_trust = |entry: &Entry| entry.mark == Mark::Trusted;
     let revoked = entries.iter().find(|(_, entry)| entry.mark == Mark::Revoked && same(entry));

@@ -26,7 +26,7 @@ macro_rules! text_columns {
     )+};
 }
 
-text_columns!(BackendName, EdgeName, ServiceName, SiteName);
+text_columns!(Act, Action, BackendName, EdgeName, ServiceName, SiteName);
 
 impl ToSql for Revision {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -93,30 +93,6 @@ impl ToSql for Verdict {
 impl FromSql for Verdict {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         among(value, &[Self::Unknown, Self::Up, Self::Down].map(|verdict| (verdict, verdict.as_str())))
-    }
-}
-
-impl ToSql for Action {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.as_str().into())
-    }
-}
-
-impl FromSql for Action {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map_err(FromSqlError::other)
-    }
-}
-
-impl ToSql for Act {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.as_str().into())
-    }
-}
-
-impl FromSql for Act {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map_err(FromSqlError::other)
     }
 }
 

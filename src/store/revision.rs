@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, ffi, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, ffi, params};
 
 use super::{Store, StoreError};
 use crate::core::model::{Digest, FileSet, Revision, RevisionInfo, Timestamp};
@@ -58,7 +58,7 @@ impl Store {
 
     /// A revision with its files, as it was recorded last; none where it is not kept.
     pub async fn revision(&self, id: Revision) -> Result<Option<(RevisionInfo, FileSet)>, StoreError> {
-        self.read("read a revision", move |connection| by_id(connection, &id)).await
+        self.read("read a revision", move |connection| newest_where(connection, "id = ?1", [id])).await
     }
 
     /// The newest accepted revision with its files.
@@ -164,19 +164,19 @@ fn newest_files(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Di
 }
 
 fn last_good(connection: &Connection) -> rusqlite::Result<Option<(RevisionInfo, FileSet)>> {
-    let mut query = connection.prepare_cached(
-        "SELECT id, author, subject, committed_at, seq FROM revisions WHERE accepted = 1 ORDER BY seq DESC LIMIT 1",
-    )?;
-    let found = query.query_row([], |row| Ok((info(row)?, row.get::<_, i64>(4)?))).optional()?;
-    let Some((info, seq)) = found else { return Ok(None) };
-    Ok(Some((info, files(connection, seq)?)))
+    newest_where(connection, "accepted = 1", [])
 }
 
-fn by_id(connection: &Connection, id: &Revision) -> rusqlite::Result<Option<(RevisionInfo, FileSet)>> {
-    let mut query = connection.prepare_cached(
-        "SELECT id, author, subject, committed_at, seq FROM revisions WHERE id = ?1 ORDER BY seq DESC LIMIT 1",
-    )?;
-    let found = query.query_row([id], |row| Ok((info(row)?, row.get::<_, i64>(4)?))).optional()?;
+/// The newest revision of those that a condition is true of, with its files.
+fn newest_where(
+    connection: &Connection,
+    condition: &str,
+    params: impl Params,
+) -> rusqlite::Result<Option<(RevisionInfo, FileSet)>> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT id, author, subject, committed_at, seq FROM revisions WHERE {condition} ORDER BY seq DESC LIMIT 1"
+    ))?;
+    let found = query.query_row(params, |row| Ok((info(row)?, row.get::<_, i64>(4)?))).optional()?;
     let Some((info, seq)) = found else { return Ok(None) };
     Ok(Some((info, files(connection, seq)?)))
 }

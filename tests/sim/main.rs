@@ -56,7 +56,7 @@
 //! | bug | seeds | broken first |
 //! |---|---|---|
 //! | drained-backend-kept | 3 | nothing is served that is not declared |
-//! | emptied-inventory-taken | 11 | last good wins |
+//! | emptied-inventory-taken | 6 | last good wins |
 //! | failback-at-once | 24 | failback waits for its time |
 //! | first-flip-held | 5 | a hold for flapping is bounded |
 //! | hold-empties-the-pool | 147 | observation alone never empties a pool |
@@ -66,11 +66,11 @@
 //! | old-reach-believed | 422 | an isolated prober takes nobody down |
 //! | override-never-ends | 8 | an override ends by itself |
 //! | override-not-written | 18 | no answered order is lost |
-//! | pin-ignored | 5 | what an operator pins stays |
+//! | pin-ignored | 2 | what an operator pins stays |
 //! | push-rate-unheeded | 3 | pushes keep within their rate |
 //! | refused-sent-again | 25 | what an edge refuses is not sent again |
 //! | single-unconfirmed | 12 | `single` changes only after `confirm` |
-//! | step-not-written | 6 | no step is lost |
+//! | step-not-written | 9 | no step is lost |
 //! | two-singles-during-confirm | 1 | `single` has one backend |
 //! | verdict-shown-before-written | 66 | no transition is lost |
 //! | waiting-tier-rendered | 80 | all settles once faults have stopped |

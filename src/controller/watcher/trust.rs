@@ -3,7 +3,7 @@
 use tracing::error;
 
 use super::{INVENTORY, Watcher};
-use crate::core::model::{Revision, RevisionInfo};
+use crate::core::model::RevisionInfo;
 use crate::core::status::Fault;
 use crate::core::trust::Distrust;
 use crate::git::Revisions;
@@ -14,8 +14,7 @@ impl<S: Revisions> Watcher<S> {
     ///
     /// The revision that is served stays also where it would be held now, as one that was taken before signatures were asked
     /// for: edges run it, and to take it away would be an outage. That is said in the same way.
-    pub(super) fn is_trusted(&self, info: &RevisionInfo, distrust: Option<&Distrust>) -> bool {
-        let is_served = self.served().as_ref() == Some(&info.id);
+    pub(super) fn is_trusted(&self, info: &RevisionInfo, is_served: bool, distrust: Option<&Distrust>) -> bool {
         let Some(distrust) = distrust else {
             if is_served {
                 // What was held is gone from the branch, or the key of what is served was listed.
@@ -43,10 +42,5 @@ impl<S: Revisions> Watcher<S> {
             state.refusal = Some(Fault { scope: INVENTORY, message, since, details: Vec::new() });
         });
         false
-    }
-
-    /// The last good revision.
-    pub(super) fn served(&self) -> Option<Revision> {
-        self.state.borrow().served.as_ref().map(|served| served.info.id.clone())
     }
 }

@@ -4,6 +4,9 @@ use serde_json::{Map, Value};
 
 use super::scope::{self, Scope};
 
+/// Why a setting is not carried that only Caddy has.
+pub(super) const UNKNOWN: &str = "an inventory has no such setting";
+
 /// A `reverse_proxy` with the hosts and paths that lead to it.
 #[derive(Debug, Clone)]
 pub(super) struct Leaf<'c> {
@@ -54,6 +57,20 @@ pub(super) fn name(handler: &Map<String, Value>) -> &str {
 
 pub(super) fn list(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Notes every key of an object beside those that are known; `above` is what their JSON paths begin with.
+pub(super) fn note_others(
+    notes: &mut BTreeMap<String, String>,
+    object: Option<&Value>,
+    above: &str,
+    known: &[&str],
+    why: &str,
+) {
+    let keys = object.and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    for key in keys.filter(|key| !known.contains(&key.as_str())) {
+        notes.insert(format!("{above}{key}"), why.to_owned());
+    }
 }
 
 /// Something on the way of a request that an inventory cannot say.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::claims::{Leaf, list};
+use super::claims::{Leaf, UNKNOWN, list, note_others};
 use crate::core::model::{AdminAddress, HTTP_PORT, Hostname, Listener};
 
 /// Who issues certificates.
@@ -38,12 +38,7 @@ pub(super) fn read(
     let has_leaves = |server: &str| leaves.iter().any(|leaf| leaf.server == server && leaf.fault.is_none());
     let mut secure = BTreeMap::new();
     for (name, server) in servers.into_iter().flatten() {
-        for key in server.as_object().into_iter().flat_map(Map::keys) {
-            if !KNOWN_OF_SERVERS.contains(&key.as_str()) {
-                let at = format!("apps.http.servers.{name}.{key}");
-                notes.insert(at, "an inventory has no such setting".to_owned());
-            }
-        }
+        note_others(notes, Some(server), &format!("apps.http.servers.{name}."), &KNOWN_OF_SERVERS, UNKNOWN);
         let names: Vec<_> =
             leaves.iter().filter(|leaf| leaf.server == *name).filter_map(|it| it.scope.hosts.as_ref()).collect();
         secure.insert(name.clone(), is_secure(server, &names, http_port));
@@ -114,27 +109,13 @@ fn mode(config: &Value, notes: &mut BTreeMap<String, String>) -> Mode {
         if is_internal(policy) && !all_internal {
             notes.insert(format!("{at}[{index}]"), "an edge has one authority for all names: here ACME".to_owned());
         }
-        for key in policy
-            .as_object()
-            .into_iter()
-            .flat_map(Map::keys)
-            .filter(|key| !["issuers", "subjects"].contains(&key.as_str()))
-        {
-            notes.insert(format!("{at}[{index}].{key}"), "an inventory has no such setting".to_owned());
-        }
+        note_others(notes, Some(policy), &format!("{at}[{index}]."), &["issuers", "subjects"], UNKNOWN);
         for (number, issuer) in list(policy.get("issuers")).iter().enumerate() {
-            let at = format!("{at}[{index}].issuers[{number}]");
             if email.is_none() {
                 email = issuer.get("email").and_then(Value::as_str).map(str::to_owned);
             }
-            for key in issuer
-                .as_object()
-                .into_iter()
-                .flat_map(Map::keys)
-                .filter(|key| !["email", "module"].contains(&key.as_str()))
-            {
-                notes.insert(format!("{at}.{key}"), "edges use Caddy's default authority".to_owned());
-            }
+            let above = format!("{at}[{index}].issuers[{number}].");
+            note_others(notes, Some(issuer), &above, &["email", "module"], "edges use Caddy's default authority");
         }
     }
     if all_internal { Mode::Internal } else { Mode::Acme { email } }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::claims::list;
+use super::claims::{UNKNOWN, list};
 use super::proxy::Notes;
 use super::span;
 use crate::core::model::{Hostname, Port, RequestPath, TimeSpan};
@@ -89,7 +89,7 @@ pub(super) fn read(checks: &Value, at: &str, notes: &mut Notes) -> Option<Health
                 Some(status @ 100..=599) => health.status = Some(status.to_string()),
                 Some(_) => note(key, "it is no status; 200 to 299 pass"),
             },
-            _ => note(key, "an inventory has no such setting"),
+            _ => note(key, UNKNOWN),
         }
     }
     Some(health)

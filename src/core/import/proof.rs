@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::evaluate::{End, Fate, fate};
-use super::scope::{Request, path_matches};
+use super::scope::{Request, of_set, path_matches};
 use super::services::Planned;
 
 /// What became of the comparison.
@@ -142,13 +142,10 @@ fn collect(value: &Value, hosts: &mut BTreeSet<String>, patterns: &mut BTreeSet<
             for (key, inner) in object {
                 if key == "match" {
                     let sets = inner.as_array().into_iter().flatten();
-                    for set in sets {
-                        let texts = |key: &str| {
-                            let list = set.get(key).and_then(Value::as_array).into_iter().flatten();
-                            list.filter_map(Value::as_str).map(str::to_ascii_lowercase).collect::<Vec<_>>()
-                        };
-                        hosts.extend(texts("host").into_iter().filter(|host| !host.contains('{')));
-                        patterns.extend(texts("path"));
+                    for set in sets.filter_map(Value::as_object) {
+                        let (scope, _) = of_set(set);
+                        hosts.extend(scope.hosts.into_iter().flatten().filter(|host| !host.contains('{')));
+                        patterns.extend(scope.paths.into_iter().flatten());
                     }
                 }
                 collect(inner, hosts, patterns);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value};
 
-use super::claims::list;
+use super::claims::{UNKNOWN, list};
 use super::evaluate::plain_dial;
 use super::health::{self, Health};
 use super::span;
@@ -85,7 +85,7 @@ fn upstreams(handler: &Map<String, Value>, at: &str, proxy: &mut Proxy, notes: &
             notes.push((format!("{at}.upstreams[{index}].dial"), "`localhost` became 127.0.0.1".to_owned()));
         }
         for key in upstream.as_object().into_iter().flat_map(Map::keys).filter(|key| *key != "dial") {
-            notes.push((format!("{at}.upstreams[{index}].{key}"), "an inventory has no such setting".to_owned()));
+            notes.push((format!("{at}.upstreams[{index}].{key}"), UNKNOWN.to_owned()));
         }
         let weight = weights.get(index).and_then(Value::as_u64).unwrap_or(1);
         match proxy.upstreams.iter_mut().find(|(known, _)| *known == address) {
@@ -180,7 +180,7 @@ fn transport(value: &Value, at: &str, proxy: &mut Proxy, notes: &mut Notes) -> R
         match (timeout, span::read(value)) {
             (Some(timeout), Some(span)) => _ = proxy.timeouts.insert(timeout, span),
             (Some(_), None) => notes.push((format!("{at}.{key}"), "it is no time from 1ms to 24h".to_owned())),
-            (None, _) => notes.push((format!("{at}.{key}"), "an inventory has no such setting".to_owned())),
+            (None, _) => notes.push((format!("{at}.{key}"), UNKNOWN.to_owned())),
         }
     }
     Ok(())

@@ -80,6 +80,11 @@ impl RevisionDto {
         let RevisionInfo { id, author, subject, committed_at } = info;
         Self { id: id.to_string(), author: author.clone(), subject: subject.clone(), committed_at: *committed_at }
     }
+
+    /// The first 12 characters of the id, for people.
+    pub fn short(&self) -> &str {
+        self.id.get(..12).unwrap_or(&self.id)
+    }
 }
 
 /// Something that is wrong now.

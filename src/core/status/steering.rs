@@ -129,7 +129,7 @@ fn other(step: &Step, newest: Option<&RevisionInfo>) -> Option<RevisionDto> {
 
 /// A revision as people know it: `0123456789ab "Add thory"`.
 pub fn named(revision: &RevisionDto) -> String {
-    let short = revision.id.get(..12).unwrap_or(&revision.id);
+    let short = revision.short();
     if revision.subject.is_empty() { short.to_owned() } else { format!("{short} \"{}\"", revision.subject) }
 }
 

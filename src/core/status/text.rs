@@ -66,8 +66,7 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
     let now = status.at;
     match &status.revision {
         Some(revision) => {
-            let short = revision.id.get(..12).unwrap_or(&revision.id);
-            write!(out, "revision {short}")?;
+            write!(out, "revision {}", revision.short())?;
             if !revision.subject.is_empty() {
                 write!(out, "  {} ({})", revision.subject, revision.author)?;
             }

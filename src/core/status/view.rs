@@ -94,6 +94,8 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
     let effective = plan.map(|plan| &plan.effective);
     let edge = |edge: &std::sync::Arc<Edge>| edge_dto(edge, edges.get(&edge.name), now);
     let edge_dtos: Vec<EdgeDto> = desired.map_or_else(Vec::new, |desired| desired.edges.values().map(edge).collect());
+    let pin = pin.map(|step| PinDto::of(step, newest, now));
+    let faults = faults(inputs, pin.as_ref(), sites.as_ref());
     StatusDto {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: now,
@@ -101,8 +103,8 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         revision: served.map(|(info, _)| RevisionDto::of(info)),
         generation: observed.generation.0,
         fetched_at,
-        pin: pin.map(|step| PinDto::of(step, newest, now)),
-        faults: faults(inputs, sites.as_ref()),
+        pin,
+        faults,
         overrides: in_force(overrides, now).map(|it| OverrideDto::of(it, desired, now)).collect(),
         sites: sites.as_ref().map_or_else(Vec::new, Sites::dtos),
         services: effective.map_or_else(Vec::new, |effective| {
@@ -119,7 +121,7 @@ fn in_force(overrides: &Overrides, now: Timestamp) -> impl Iterator<Item = &Over
     overrides.iter().filter(move |it| it.until > now)
 }
 
-fn faults(inputs: &Inputs<'_>, sites: Option<&Sites<'_>>) -> Vec<FaultDto> {
+fn faults(inputs: &Inputs<'_>, pin: Option<&PinDto>, sites: Option<&Sites<'_>>) -> Vec<FaultDto> {
     let now = inputs.now;
     let fault = |scope: String, message: String, since: Timestamp, details: &[String]| FaultDto {
         scope,
@@ -141,9 +143,8 @@ fn faults(inputs: &Inputs<'_>, sites: Option<&Sites<'_>>) -> Vec<FaultDto> {
         };
         faults.push(fault((*scope).to_owned(), message, *since, details));
     }
-    let pin = inputs.pin.map(|step| PinDto::of(step, inputs.newest, now));
     // That somebody holds it where it is, is no fault; that the source has gone on since is what must not be forgotten.
-    for pin in pin.iter().filter(|pin| pin.newest.is_some()) {
+    if let Some(pin) = pin.filter(|pin| pin.newest.is_some()) {
         faults.push(fault("inventory".to_owned(), pin.words(), pin.step.at, &[]));
     }
     for (name, report) in inputs.edges {

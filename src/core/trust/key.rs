@@ -111,13 +111,18 @@ impl PublicKey {
 
     /// `SHA256:…`, as ssh-keygen shows it.
     pub fn fingerprint(&self) -> String {
-        format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&self.blob)))
+        fingerprint(&self.blob)
     }
 
     /// Fingerprint and type.
     pub(super) fn shown(&self) -> String {
         format!("{} ({})", self.fingerprint(), self.name)
     }
+}
+
+/// `SHA256:…` of a key in the form of the SSH protocol, as ssh-keygen shows it.
+pub fn fingerprint(blob: &[u8]) -> String {
+    format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(blob)))
 }
 
 fn ecdsa(wire: &mut Wire<'_>, curve: Curve) -> Option<Material> {
