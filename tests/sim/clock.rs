@@ -1,7 +1,7 @@
 //! The wall clock of a simulation: one for each thread, since each simulation has a thread of its own. It goes with tokio's
 //! paused time, and can be set.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use bascule::core::model::Timestamp;
@@ -13,14 +13,15 @@ thread_local! {
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
     static SET_BY_MS: Cell<i64> = const { Cell::new(0) };
     static TIMES_SET: Cell<u64> = const { Cell::new(0) };
-    static SET_AT: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// When it was set, and what it was off by before.
+    static SETS: RefCell<Vec<(Instant, i64)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Begins a simulation.
 pub(crate) fn begin() {
     BEGAN.set(Some(Instant::now()));
     SET_BY_MS.set(0);
-    SET_AT.set(None);
+    SETS.take();
     TIMES_SET.set(0);
 }
 
@@ -37,8 +38,8 @@ pub(crate) fn now() -> Timestamp {
 
 /// Sets the wall clock forward, or back.
 pub(crate) fn set_by(millis: i64) {
+    SETS.with_borrow_mut(|sets| sets.push((Instant::now(), SET_BY_MS.get())));
     SET_BY_MS.set(SET_BY_MS.get() + millis);
-    SET_AT.set(Some(Instant::now()));
     TIMES_SET.set(TIMES_SET.get() + 1);
 }
 
@@ -49,7 +50,13 @@ pub(crate) fn set_ms() -> i64 {
 
 /// True where it was set within this time.
 pub(crate) fn was_set_within(time: Duration) -> bool {
-    SET_AT.get().is_some_and(|at| at.elapsed() < time)
+    SETS.with_borrow(|sets| sets.last().is_some_and(|(at, _)| at.elapsed() < time))
+}
+
+/// By how much it had been set that long ago, in milliseconds.
+pub(crate) fn set_ms_before(time: Duration) -> i64 {
+    let before = SETS.with_borrow(|sets| sets.iter().find(|(at, _)| at.elapsed() < time).map(|(_, before)| *before));
+    before.unwrap_or_else(set_ms)
 }
 
 /// How often it was set.

@@ -108,7 +108,8 @@ use self::run::{Outcome, simulate};
 
 /// Failed seeds after which no more are tried.
 const FAILURES: u64 = 20;
-/// No seed takes so long, be the machine ever so busy; an ordinary one takes a fifth of a second.
+/// No seed takes the processors for so long; an ordinary one takes a fifth of a second. What a busy machine, or one that
+/// stopped this process, does not give, does not count.
 const HANGS_AFTER: Duration = Duration::from_mins(2);
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 300;
@@ -139,14 +140,14 @@ fn run_many() {
     let next = AtomicU64::new(first);
     let (tried, simulated_ms) = (AtomicU64::new(0), AtomicU64::new(0));
     let failed: Mutex<Vec<(u64, Outcome)>> = Mutex::default();
-    let running: Mutex<BTreeMap<u64, Instant>> = Mutex::default();
+    let running: Mutex<BTreeMap<u64, Duration>> = Mutex::default();
     let is_enough = || failed.lock().expect("no thread panics").len() as u64 >= failures_max;
     let work = |_ends: mpsc::Sender<()>| loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= first + count || is_enough() {
             break;
         }
-        running.lock().expect("no thread panics").insert(seed, Instant::now());
+        running.lock().expect("no thread panics").insert(seed, worked());
         let outcome = simulate(seed, Kept::Tail);
         running.lock().expect("no thread panics").remove(&seed);
         tried.fetch_add(1, Ordering::Relaxed);
@@ -187,11 +188,21 @@ fn run_many() {
 
 /// A loop that goes round and round lets no time pass, and no deadline of the simulation ever comes. Nothing can end its
 /// thread but the end of the process.
-fn end_where_one_hangs(running: &BTreeMap<u64, Instant>) {
-    if let Some((seed, began)) = running.iter().find(|(_, began)| began.elapsed() > HANGS_AFTER) {
-        eprintln!("seed {seed}: it has run for {:?}: time stands still. {}", began.elapsed(), replay_with(*seed));
+fn end_where_one_hangs(running: &BTreeMap<u64, Duration>) {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let hangs_after = HANGS_AFTER.saturating_mul(u32::try_from(threads).unwrap_or(u32::MAX));
+    let worked = worked();
+    if let Some((seed, since)) = running.iter().find(|(_, since)| worked.saturating_sub(**since) > hangs_after) {
+        let time = worked.saturating_sub(*since);
+        eprintln!("seed {seed}: {time:?} of work since it began: time stands still. {}", replay_with(*seed));
         std::process::exit(101);
     }
+}
+
+/// What this process has taken of the processors, all its threads together.
+fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn replay_with(seed: u64) -> String {

@@ -47,9 +47,11 @@ pub(crate) struct Planning {
     declared_until: Vec<(Instant, Arc<Desired>)>,
     /// When each service was last declared with another policy than `single`.
     plural_at: BTreeMap<String, Instant>,
-    /// The clock was set while the controller was away, which it cannot know: it takes hold times for over, or for new.
+    /// The clock was set while the controller was away, or so shortly before that it had not written what follows from it, which
+    /// it cannot know then: it takes hold times for over, or for new.
     was_set_away: bool,
-    /// How often the clock had been set when it left, and by how much.
+    /// Whether it was set shortly before it left, how often it had been set then, and by how much before that.
+    was_set_before: bool,
     times_set: u64,
     set_ms: i64,
     /// By how much the clock was set while the controller was away, in all: what was up or down before seems to have been so
@@ -135,12 +137,13 @@ impl Planning {
 
     /// The controller is away.
     pub(crate) fn stopped(&mut self) {
-        (self.times_set, self.set_ms) = (clock::times_set(), clock::set_ms());
+        self.was_set_before = clock::was_set_within(WRITTEN);
+        (self.times_set, self.set_ms) = (clock::times_set(), clock::set_ms_before(WRITTEN));
     }
 
     pub(crate) fn restarted(&mut self) {
         self.is_first = true;
-        self.was_set_away = clock::times_set() != self.times_set;
+        self.was_set_away = self.was_set_before || clock::times_set() != self.times_set;
         self.set_away += Duration::from_millis(clock::set_ms().abs_diff(self.set_ms));
     }
 
