@@ -2,10 +2,11 @@
 
 use crate::controller::{Kept, kept, unread};
 use crate::core::inventory::{Desired, load};
+use crate::core::model::{FileSet, Revision, RevisionInfo};
 use crate::core::review::{self, review};
 use crate::core::routing::Refusal;
-use crate::core::status::{EntryDto, HistoryDto, RevisionDto, StepDto};
-use crate::store::{RevisionOutcome, RevisionRow, Store};
+use crate::core::status::{EntryDto, HistoryDto, PassDto, PastDto, RevisionDto, StepDto};
+use crate::store::{Apply, RevisionOutcome, RevisionRow, Store};
 
 /// What happened to what is served, newest first.
 pub(super) async fn history(store: &Store, limit: u32) -> Result<HistoryDto, Refusal> {
@@ -17,6 +18,51 @@ pub(super) async fn history(store: &Store, limit: u32) -> Result<HistoryDto, Ref
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.at()));
     entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(HistoryDto { entries })
+}
+
+/// All that is known of one revision.
+pub(super) async fn show(store: &Store, named: &str) -> Result<PastDto, Refusal> {
+    let Kept { info, files, was_served: _ } = kept(store, named).await?;
+    let rows = store.revisions(u32::MAX).await.map_err(|error| unread(&error))?;
+    let applies = store.applies_of(info.id.clone()).await.map_err(|error| unread(&error))?;
+    // Newest first: what stands behind its first reading was there before.
+    let earlier = rows.iter().rposition(|row| row.info.id == info.id).map_or(&[][..], |at| &rows[at + 1..]);
+    let before = earlier.iter().find(|row| row.outcome == RevisionOutcome::Accepted).map(|row| row.info.clone());
+    let earlier_files = match &before {
+        Some(before) => {
+            store.revision(before.id.clone()).await.map_err(|error| unread(&error))?.map(|(_, files)| files)
+        }
+        None => None,
+    };
+    let (revision, readings) = (info.clone(), rows.into_iter().filter(|row| row.info.id == info.id).map(entry));
+    let readings = readings.collect();
+    let earlier = before.as_ref().map(|info| info.id.clone()).zip(earlier_files);
+    let told = tokio::task::spawn_blocking(move || tell(&info, &files, earlier)).await;
+    let (faults, changes) = told.map_err(|_| Refusal::not_now("comparing ended in a panic".to_owned()))?;
+    Ok(PastDto {
+        revision: RevisionDto::of(&revision),
+        readings,
+        passes: applies.into_iter().map(pass).collect(),
+        before: before.as_ref().map(RevisionDto::of),
+        changes,
+        faults,
+    })
+}
+
+/// What is wrong with a revision, and what it did beside the one that was served before.
+fn tell(info: &RevisionInfo, files: &FileSet, earlier: Option<(Revision, FileSet)>) -> (Vec<String>, Option<String>) {
+    let loaded = load(files, info.id.clone());
+    let faults = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    let earlier = earlier.and_then(|(id, files)| load(&files, id).desired);
+    (faults, earlier.zip(loaded.desired).map(|(before, after)| review::text(&review(&before, &after))))
+}
+
+fn pass(apply: Apply) -> PassDto {
+    let Apply { edge, digest, revision: _, generation: _, trigger, outcome, started_at, finished_at } = apply;
+    let (outcome, message) = outcome.words();
+    let took_ms = u64::try_from(finished_at.since(started_at).as_millis()).unwrap_or(u64::MAX);
+    let (edge, digest, message) = (edge.to_string(), digest.to_string(), message.to_owned());
+    PassDto { edge, at: finished_at, outcome: outcome.to_owned(), message, trigger, digest, took_ms }
 }
 
 fn entry(row: RevisionRow) -> EntryDto {

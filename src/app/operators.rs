@@ -7,7 +7,7 @@ use crate::api::Operator;
 use crate::controller::{Clock, DeskOrder, FailbackOrder, Set, SourceState, SteerOrder, Steered};
 use crate::core::routing::{Override, OverrideDoc, Refusal};
 use crate::core::status::{
-    FailbackDto, HistoryDto, OverrideClearedDto, OverrideDto, OverrideSetDto, ReconcileDto, SteeredDto,
+    FailbackDto, HistoryDto, OverrideClearedDto, OverrideDto, OverrideSetDto, PastDto, ReconcileDto, SteeredDto,
 };
 use crate::core::steering::SteerDoc;
 use crate::store::Store;
@@ -67,6 +67,10 @@ impl Operator for Operators {
 
     async fn history(&self, limit: u32) -> Result<HistoryDto, Refusal> {
         archive::history(&self.store, limit).await
+    }
+
+    async fn revision(&self, named: String) -> Result<PastDto, Refusal> {
+        archive::show(&self.store, &named).await
     }
 
     async fn diff(&self, from: String, to: String) -> Result<String, Refusal> {

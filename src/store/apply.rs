@@ -50,7 +50,8 @@ pub enum ApplyOutcome {
 }
 
 impl ApplyOutcome {
-    fn columns(&self) -> (&'static str, &str) {
+    /// What came of it in one word, and why where there is more to say.
+    pub fn words(&self) -> (&'static str, &str) {
         match self {
             Self::Applied => ("applied", ""),
             Self::Unchanged => ("unchanged", ""),
@@ -87,6 +88,21 @@ impl Store {
         .await
     }
 
+    /// What passes over edges did for a revision, oldest first: those that wrote or failed, at most 100 of the newest, and the
+    /// first of each edge.
+    pub async fn applies_of(&self, revision: Revision) -> Result<Vec<Apply>, StoreError> {
+        self.read("read the applies of a revision", move |connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "{COLUMNS} WHERE id IN (SELECT id FROM applies WHERE revision = ?1 AND outcome <> 'unchanged'
+                                        ORDER BY id DESC LIMIT 100)
+                              OR id IN (SELECT min(id) FROM applies WHERE revision = ?1 GROUP BY edge)
+                 ORDER BY id"
+            ))?;
+            query.query_map([revision], from_row)?.collect()
+        })
+        .await
+    }
+
     /// The newest pass after which an edge was known to run what it should.
     pub async fn last_applied(&self, edge: EdgeName) -> Result<Option<Apply>, StoreError> {
         self.read("read the last apply", move |connection| {
@@ -99,7 +115,7 @@ impl Store {
 
 fn record(connection: &Connection, apply: &Apply) -> rusqlite::Result<()> {
     let Apply { edge, digest, revision, generation, trigger, outcome, started_at, finished_at } = apply;
-    let (outcome, message) = outcome.columns();
+    let (outcome, message) = outcome.words();
     connection
         .prepare_cached(
             r#"INSERT INTO applies
@@ -119,11 +135,11 @@ fn record(connection: &Connection, apply: &Apply) -> rusqlite::Result<()> {
     Ok(())
 }
 
+const COLUMNS: &str = r#"SELECT edge, digest, revision, generation, "trigger", outcome, message, started_at, finished_at
+                         FROM applies"#;
+
 fn select(rest: &str) -> String {
-    format!(
-        r#"SELECT edge, digest, revision, generation, "trigger", outcome, message, started_at, finished_at
-           FROM applies WHERE edge = ?1 {rest}"#
-    )
+    format!("{COLUMNS} WHERE edge = ?1 {rest}")
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Apply> {

@@ -100,6 +100,14 @@ async fn a_rollback_brings_back_what_was_served_and_history_tells_it() {
         assert!(line.contains("served ") && line.contains(subject), "{history}");
     }
 
+    let shown = world.run(&["history", "show", &new[..8]]).succeeded();
+    for part in [&format!("revision {new}"), "Move to thory, by", "beside", &old[..12], "~ service api", "ovh: applied"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let unknown = world.run(&["history", "show", "ffffffff"]);
+    assert!(unknown.stderr.contains("no revision `ffffffff` is kept"), "{}", unknown.stderr);
+
     world.run(&["resume"]).succeeded();
     world.wait_for_revision(&new).await;
     world.wait_for_answer("api-thory-1").await;
