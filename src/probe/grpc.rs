@@ -6,14 +6,15 @@ mod status;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::task::Poll;
 
 use h2::client::{Connection as H2Connection, SendRequest};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 
-use super::attempt::{Held, Kept, Notes};
-use super::dial::{Connection, Connectors, Protocol, Way, failure_of, words};
+use super::attempt::{Held, Kept, Means, Notes};
+use super::dial::{Connection, Protocol, Way, failure_of, words};
 use super::http::{AGENT, cannot, declare, report_of};
 use crate::core::health::Failure;
 use crate::core::inventory::GrpcProbe;
@@ -42,15 +43,19 @@ struct Link {
 }
 
 impl Link {
-    /// Awaits `work` while the connection moves its bytes.
-    async fn drive<T>(&mut self, work: impl Future<Output = T>) -> T {
+    /// Awaits `work` while the connection moves its bytes; none where the connection ended, and `work` never will.
+    async fn drive<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         poll_fn(|context| {
             if self.is_open && Pin::new(&mut self.connection).poll(context).is_ready() {
-                // How it ended also reaches whoever waits for the answer.
+                // How it ended also reaches whoever waits for the answer; but not where it ended before both had agreed.
                 self.is_open = false;
             }
-            work.as_mut().poll(context)
+            match work.as_mut().poll(context) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending if self.is_open => Poll::Pending,
+                Poll::Pending => Poll::Ready(None),
+            }
         })
         .await
     }
@@ -66,16 +71,16 @@ struct Unanswered {
 
 /// A gRPC probe.
 pub(super) struct GrpcCall<'a> {
-    connectors: &'a Connectors,
+    means: &'a Means,
     way: Way<'a>,
     probe: &'a GrpcProbe,
     reports: bool,
 }
 
 impl<'a> GrpcCall<'a> {
-    pub(super) fn new(connectors: &'a Connectors, upstream: SocketAddr, probe: &'a GrpcProbe, reports: bool) -> Self {
+    pub(super) fn new(means: &'a Means, upstream: SocketAddr, probe: &'a GrpcProbe, reports: bool) -> Self {
         let (host, tls) = (probe.host.as_ref(), probe.tls.as_ref());
-        Self { connectors, way: Way { upstream, host, tls, protocol: Protocol::Http2 }, probe, reports }
+        Self { means, way: Way { upstream, host, tls, protocol: Protocol::Http2 }, probe, reports }
     }
 
     /// Makes a whole call and returns the connection where it can be used again.
@@ -109,10 +114,10 @@ impl<'a> GrpcCall<'a> {
                 Err(Unanswered { failure, .. }) => return Err(failure),
             }
         }
-        let connection = notes.open(self.connectors, &self.way).await?;
-        let mut channel = Box::new(Channel::open(connection).await?);
+        let connection = notes.open(&self.means.connectors, &self.way).await?;
+        let mut channel = Box::new(Channel::open(connection).await.map_err(unspoken)?);
         let asked = channel.ask(request.clone(), message).await;
-        asked.map(|response| (channel, response)).map_err(|unanswered| unanswered.failure)
+        asked.map(|response| (channel, response)).map_err(|unanswered| unspoken(unanswered.failure))
     }
 
     fn request(&self) -> Result<Request<()>, Failure> {
@@ -127,7 +132,7 @@ impl<'a> GrpcCall<'a> {
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        declare(&self.probe.headers, headers)?;
+        declare(&self.probe.headers, &self.means.secrets, headers)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         // Without it, servers take the client for one that loses trailers.
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -153,7 +158,8 @@ impl Channel {
             stream.send_data(message, true)?;
             response.await
         };
-        link.drive(asked).await.map_err(|error| unanswered(&error))
+        let closed = || Unanswered { failure: Failure::Refused("connection closed".to_owned()), may_be_stale: true };
+        link.drive(asked).await.ok_or_else(closed)?.map_err(|error| unanswered(&error))
     }
 
     /// Reads the rest of the answer and judges all of it.
@@ -170,7 +176,8 @@ impl Channel {
         if let Some(Err(failure)) = status::ended(&head.headers, probe) {
             return Err(failure);
         }
-        let (answer, trailers) = self.link.drive(read(&mut body)).await?;
+        let closed = || Failure::Protocol("broke off: connection closed".to_owned());
+        let (answer, trailers) = self.link.drive(read(&mut body)).await.ok_or_else(closed)??;
         match status::ended(&trailers, probe).or_else(|| status::ended(&head.headers, probe)) {
             None => return Err(Failure::Protocol("no gRPC: the answer ended without `grpc-status`".to_owned())),
             Some(Err(failure)) => return Err(failure),
@@ -201,6 +208,18 @@ async fn read(body: &mut h2::RecvStream) -> Result<(Vec<u8>, HeaderMap), Failure
 fn broken_off(error: &h2::Error) -> Failure {
     match unanswered(error).failure {
         Failure::Connect(detail) | Failure::Refused(detail) => Failure::Protocol(format!("broke off: {detail}")),
+        failure => failure,
+    }
+}
+
+/// What a fresh connection ended with before an answer: often a server in HTTP/1 that hangs up on what it does not understand.
+fn unspoken(failure: Failure) -> Failure {
+    match failure {
+        Failure::Connect(detail) | Failure::Refused(detail) | Failure::Protocol(detail)
+            if !detail.contains("HTTP/2") =>
+        {
+            Failure::Protocol(format!("no answer in HTTP/2: {detail}"))
+        }
         failure => failure,
     }
 }

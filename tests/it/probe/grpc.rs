@@ -4,8 +4,11 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bascule::core::health::{Failure, Outcome, Report};
-use bascule::core::inventory::{GrpcProbe, Probe, ProbeKind};
+use bascule::core::inventory::{GrpcProbe, Probe, ProbeKind, SecretText};
 use bascule::probe::ProbeTarget;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 
 use super::rig::{Rig, hostname, outcome_of, set, target, timing_out};
 use super::server::{Greeting, Refusing};
@@ -33,7 +36,7 @@ async fn words_of(health: Health) -> String {
 #[tokio::test]
 async fn a_serving_server_passes_over_one_connection() {
     let backend = backend().await;
-    let headers = [("X-Probe".to_owned(), "yes".to_owned())].into();
+    let headers = [("X-Probe".to_owned(), SecretText::from("yes"))].into();
     let kind = GrpcProbe {
         service: "acecinema.v1.Tickets".to_owned(),
         host: Some(hostname("tickets.acecinema.fr")),
@@ -128,6 +131,17 @@ async fn a_server_of_http1_is_told_as_such() {
     let server = Greeting::start("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
     let outcome = outcome_of(target(server.address, grpc(""))).await;
     assert!(matches!(&outcome, Outcome::Fail(Failure::Protocol(why)) if why.starts_with("no HTTP/2")), "{outcome:?}");
+    // Many hang up on what they do not understand.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let address = listener.local_addr().expect("bound");
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            stream.read(&mut [0; 8]).await.ok();
+        }
+    });
+    let outcome = outcome_of(target(address, grpc(""))).await;
+    server.abort();
+    assert!(matches!(&outcome, Outcome::Fail(Failure::Protocol(why)) if why.contains("HTTP/2")), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ fn explain(root: &Value, error: &ValidationError<'_>) -> Vec<Flaw> {
     }
     let one = match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            return unexpected.iter().take(FLAWS_MAX).map(|key| unknown_key(schema, pointer, key)).collect();
+            return unexpected.iter().take(FLAWS_MAX).map(|key| unknown_key(root, pointer, key)).collect();
         }
         ValidationErrorKind::Required { property } => {
             missing_key(schema, pointer, property.as_str().unwrap_or_default())
@@ -108,15 +108,38 @@ fn no_value(schema: &Value, pointer: &str) -> Flaw {
     Flaw::key("missing-value", pointer, message).hint(hint)
 }
 
-fn unknown_key(schema: &Value, pointer: &str, key: &str) -> Flaw {
-    let known = schema.get("properties").and_then(Value::as_object);
-    let known: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-    let hint = match closest(key, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the keys here are {}", listed(known)),
+fn unknown_key(root: &Value, pointer: &str, key: &str) -> Flaw {
+    let schema = schema_at(root, pointer);
+    let known: Vec<&str> = properties(schema).map(|(name, _)| name.as_str()).collect();
+    let hint = match (further_out(root, pointer, key), closest(key, known.iter().copied())) {
+        (Some(""), _) => format!("write `{key}` at the top of the document"),
+        (Some(outer), _) => format!("write `{key}` in {}", label(outer)),
+        (None, Some(near)) => format!("did you mean `{near}`?"),
+        (None, None) => match further_in(schema, key) {
+            Some(inner) => format!("write it in `{inner}`: `{inner}: {{ {key}: … }}`"),
+            None => format!("the keys here are {}", listed(known)),
+        },
     };
     let place = if pointer.is_empty() { String::new() } else { format!(" in {}", label(pointer)) };
     Flaw::key("unknown-key", &format!("{pointer}/{}", escape(key)), format!("unknown key `{key}`{place}")).hint(hint)
+}
+
+/// The nearest mapping around the one at a pointer that has such a key.
+fn further_out<'p>(root: &Value, pointer: &'p str, key: &str) -> Option<&'p str> {
+    let outer = |inner: &&'p str| inner.rsplit_once('/').map(|(outer, _)| outer);
+    let mut around = std::iter::successors(outer(&pointer), outer);
+    around.find(|around| properties(schema_at(root, around)).any(|(name, _)| name == key))
+}
+
+/// The one mapping within that has such a key; none where several have it.
+fn further_in<'s>(schema: &'s Value, key: &str) -> Option<&'s str> {
+    let has_it = |(_, inner): &(&String, &Value)| properties(inner).any(|(name, _)| name == key);
+    let mut within = properties(schema).filter(has_it).map(|(name, _)| name.as_str());
+    within.next().filter(|_| within.next().is_none())
+}
+
+fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    schema.get("properties").and_then(Value::as_object).into_iter().flatten()
 }
 
 fn missing_key(schema: &Value, pointer: &str, key: &str) -> Flaw {
