@@ -24,7 +24,7 @@ use crate::controller::{Debounce, EdgeSettings};
 use crate::core::model::{DialAddress, Limits, TextError, TimeSpan};
 use crate::core::routing::InventoryGuard;
 use crate::git::{Location, SourceSettings};
-use crate::probe::{ProberSettings, raise_open_files};
+use crate::probe::{AllowedSecret, ProberSettings, Secrets, raise_open_files};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -81,6 +81,11 @@ pub(super) struct Args {
     /// Within which time is at once, for `--guard`.
     #[arg(long, env = "BASCULE_GUARD_WINDOW", default_value = "1m")]
     guard_window: TimeSpan,
+    /// A secret that the headers of probes may name as `${env:NAME}` or `${file:/PATH}`: `env:API_TOKEN`,
+    /// `file:/run/secrets/api-token`, or all below a folder, `file:/run/secrets/`. Several with commas between. Without it
+    /// none is read, whatever the repository says.
+    #[arg(long, env = "BASCULE_ALLOW_SECRET", value_name = "NAME", value_delimiter = ',')]
+    allow_secret: Vec<AllowedSecret>,
     #[command(flatten)]
     token: TokenArgs,
     #[command(flatten)]
@@ -157,6 +162,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         guard,
         guard_window,
         sever,
+        allow_secret,
         token,
         webhook,
         git,
@@ -186,7 +192,8 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
     let guard = guard.0.map(|percent| InventoryGuard { percent: u32::from(percent), window: guard_window.get() });
     let (poll, revision_guard, relay, sever) = (poll.get(), revision_guard.guard(), relay.0, sever.into());
-    Ok(Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, prober: prober() })
+    let prober = ProberSettings { secrets: Secrets::new(allow_secret), ..prober() };
+    Ok(Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, prober })
 }
 
 /// The source, and the inventory's folder in it.

@@ -8,10 +8,18 @@ use std::time::{Duration, Instant};
 use super::dial::{Connection, Connectors, Opened, Way, dial_and_close};
 use super::grpc::{Channel, GrpcCall};
 use super::http::HttpCall;
+use super::secrets::Secrets;
 use super::target::ProbeTarget;
 use crate::core::health::{Failure, Outcome, Told, Tried, all_of, any_of};
 use crate::core::inventory::{Probe, ProbeKind, Tries, Try};
 use crate::core::model::Timestamp;
+
+/// What probes are made with.
+#[derive(Debug)]
+pub(super) struct Means {
+    pub(super) connectors: Connectors,
+    pub(super) secrets: Secrets,
+}
 
 /// What one probe leaves behind.
 pub(super) struct Attempt {
@@ -39,22 +47,22 @@ pub(super) enum Held {
 
 /// Makes one probe. The timeout is on all of it: dialing, TLS, a second try on a fresh connection, the body; and so is what
 /// it may take without being too slow.
-pub(super) async fn attempt(connectors: &Connectors, target: &ProbeTarget, mut idle: Vec<Kept>) -> Attempt {
+pub(super) async fn attempt(means: &Means, target: &ProbeTarget, mut idle: Vec<Kept>) -> Attempt {
     let ProbeTarget { upstream, probe } = target;
     let (result, latency, told, idle) = match &probe.tries {
         Tries::One(kind) => {
-            let made = make(connectors, *upstream, (probe, kind), idle.pop()).await;
+            let made = make(means, *upstream, (probe, kind), idle.pop()).await;
             (made.result, made.took, made.told, made.kept.into_iter().collect())
         }
         Tries::All(tries) => {
-            let made = side_by_side(connectors, target, tries, idle).await;
+            let made = side_by_side(means, target, tries, idle).await;
             // The last one decides.
             let took = made.iter().map(|(_, made)| made.took).max();
             let (tried, told, idle) = apart(made);
             (all_of(tried), took.unwrap_or_default(), told, idle)
         }
         Tries::Any(tries) => {
-            let made = side_by_side(connectors, target, tries, idle).await;
+            let made = side_by_side(means, target, tries, idle).await;
             // The first one that passes decides, and where none does the last one.
             let passed = made.iter().filter(|(_, made)| made.result.is_ok()).map(|(_, made)| made.took).min();
             let took = passed.or_else(|| made.iter().map(|(_, made)| made.took).max());
@@ -81,12 +89,7 @@ struct Made {
 }
 
 /// Tries one thing.
-async fn make(
-    connectors: &Connectors,
-    upstream: SocketAddr,
-    (probe, kind): (&Probe, &ProbeKind),
-    idle: Option<Kept>,
-) -> Made {
+async fn make(means: &Means, upstream: SocketAddr, (probe, kind): (&Probe, &ProbeKind), idle: Option<Kept>) -> Made {
     let begun = Instant::now();
     let mut notes = Notes { opened_at: begun, certificate_ends: None, refused: None, told: Told::default() };
     let (result, idle) = match kind {
@@ -95,11 +98,11 @@ async fn make(
             (opened.unwrap_or(Err(Failure::Timeout)), None)
         }
         ProbeKind::Http(http) => {
-            let call = HttpCall::new(connectors, upstream, http, probe.report);
+            let call = HttpCall::new(means, upstream, http, probe.report);
             within(probe.timeout, call.make(idle, &mut notes)).await
         }
         ProbeKind::Grpc(grpc) => {
-            let call = GrpcCall::new(connectors, upstream, grpc, probe.report);
+            let call = GrpcCall::new(means, upstream, grpc, probe.report);
             within(probe.timeout, call.make(idle, &mut notes)).await
         }
     };
@@ -112,7 +115,7 @@ async fn make(
 
 /// Tries several things at once, each with its own connection.
 async fn side_by_side<'t>(
-    connectors: &Connectors,
+    means: &Means,
     target: &ProbeTarget,
     tries: &'t [Try],
     mut idle: Vec<Kept>,
@@ -120,7 +123,7 @@ async fn side_by_side<'t>(
     let ProbeTarget { upstream, probe } = target;
     let numbered = tries.iter().enumerate().map(|(number, one)| {
         let idle = idle.iter().position(|kept| kept.number == number).map(|at| idle.swap_remove(at));
-        let making = make(connectors, one.upstream(*upstream), (probe, &one.kind), idle);
+        let making = make(means, one.upstream(*upstream), (probe, &one.kind), idle);
         Box::pin(async move {
             let made = making.await;
             let kept = made.kept.map(|kept| Kept { number, ..kept });

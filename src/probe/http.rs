@@ -13,10 +13,11 @@ use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
-use super::attempt::{Held, Kept, Notes};
-use super::dial::{Connection, Connectors, Protocol, Way, failure_of, words};
+use super::attempt::{Held, Kept, Means, Notes};
+use super::dial::{Connection, Protocol, Way, failure_of, words};
+use super::secrets::Secrets;
 use crate::core::health::{Failure, Report};
-use crate::core::inventory::{BodyExpectation, HttpProbe};
+use crate::core::inventory::{BodyExpectation, HttpProbe, SecretText};
 
 /// What every probe calls itself.
 pub(super) const AGENT: &str = concat!("bascule/", env!("CARGO_PKG_VERSION"));
@@ -26,16 +27,16 @@ const BODY_MAX: usize = 16 * 1024;
 
 /// An HTTP probe.
 pub(super) struct HttpCall<'a> {
-    connectors: &'a Connectors,
+    means: &'a Means,
     way: Way<'a>,
     probe: &'a HttpProbe,
     reports: bool,
 }
 
 impl<'a> HttpCall<'a> {
-    pub(super) fn new(connectors: &'a Connectors, upstream: SocketAddr, probe: &'a HttpProbe, reports: bool) -> Self {
+    pub(super) fn new(means: &'a Means, upstream: SocketAddr, probe: &'a HttpProbe, reports: bool) -> Self {
         let (host, tls) = (probe.host.as_ref(), probe.tls.as_ref());
-        Self { connectors, way: Way { upstream, host, tls, protocol: Protocol::Http1 }, probe, reports }
+        Self { means, way: Way { upstream, host, tls, protocol: Protocol::Http1 }, probe, reports }
     }
 
     /// Gets a whole answer and returns the connection where it can be used again. A status that does not pass is noted as
@@ -68,14 +69,15 @@ impl<'a> HttpCall<'a> {
     async fn answer(&self, idle: Option<Kept>, notes: &mut Notes) -> Result<Answer, Failure> {
         let host = self.way.authority();
         let HttpProbe { method, path, headers, .. } = self.probe;
-        let question = Question { method: method.as_str(), path: path.as_str(), host: &host, headers };
+        let secrets = &self.means.secrets;
+        let question = Question { method: method.as_str(), path: path.as_str(), host: &host, headers, secrets };
         if let Some(Held::Stream(connection)) = notes.take_up(idle, &self.way) {
             match ask(connection, question).await {
                 Err(unanswered) if unanswered.may_be_stale => {}
                 result => return result.map_err(|unanswered| unanswered.failure),
             }
         }
-        let connection = notes.open(self.connectors, &self.way).await?;
+        let connection = notes.open(&self.means.connectors, &self.way).await?;
         ask(connection, question).await.map_err(|unanswered| unanswered.failure)
     }
 }
@@ -95,7 +97,9 @@ struct Question<'a> {
     /// Value of the `Host` header.
     host: &'a str,
     /// Other headers.
-    headers: &'a BTreeMap<String, String>,
+    headers: &'a BTreeMap<String, SecretText>,
+    /// Those that the headers may name.
+    secrets: &'a Secrets,
 }
 
 /// An answer whose head has come, with the connection on which the rest of it still has to come.
@@ -187,7 +191,7 @@ fn broken_off(error: &hyper::Error) -> Failure {
 }
 
 fn request(question: Question<'_>) -> Result<Request<Empty<Bytes>>, Failure> {
-    let Question { method, path, host, headers } = question;
+    let Question { method, path, host, headers, secrets } = question;
     let mut request = Request::builder()
         .method(method)
         .uri(path)
@@ -196,15 +200,21 @@ fn request(question: Question<'_>) -> Result<Request<Empty<Bytes>>, Failure> {
         .header(ACCEPT, HeaderValue::from_static("*/*"))
         .body(Empty::new())
         .map_err(|error| cannot(&error))?;
-    declare(headers, request.headers_mut())?;
+    declare(headers, secrets, request.headers_mut())?;
     Ok(request)
 }
 
-/// Adds the headers that a probe declares.
-pub(super) fn declare(declared: &BTreeMap<String, String>, headers: &mut HeaderMap) -> Result<(), Failure> {
-    for (name, value) in declared {
+/// Adds the headers that a probe declares, with the secrets that they name.
+pub(super) fn declare(
+    declared: &BTreeMap<String, SecretText>,
+    secrets: &Secrets,
+    headers: &mut HeaderMap,
+) -> Result<(), Failure> {
+    for (name, text) in declared {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| cannot(&error))?;
-        let value = HeaderValue::from_str(value).map_err(|error| cannot(&error))?;
+        let revealed = text.reveal(|secret| secrets.read(secret)).map_err(|error| cannot(&error))?;
+        let mut value = HeaderValue::from_str(&revealed).map_err(|error| cannot(&error))?;
+        value.set_sensitive(text.literal().is_none());
         headers.insert(name, value);
     }
     Ok(())

@@ -14,9 +14,10 @@ use tokio_native_tls::native_tls;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::attempt::{Attempt, Kept, attempt};
+use super::attempt::{Attempt, Kept, Means, attempt};
 use super::dial::Connectors;
 use super::schedule::{Bounds, Schedule, Start, Ticket};
+use super::secrets::Secrets;
 use super::stats::ProberStats;
 use super::target::ProbeSet;
 use crate::core::health::{Failure, Outcome, Sample, Vantage};
@@ -56,12 +57,14 @@ pub struct ProberSettings {
     pub idle_connections: usize,
     /// Stamps samples.
     pub clock: Clock,
+    /// What probes may send though no repository has it.
+    pub secrets: Secrets,
 }
 
 impl ProberSettings {
     /// The defaults: 512 probes at once, a connection kept for each of 16,384 backends.
     pub fn new(clock: Clock) -> Self {
-        Self { concurrency: CONCURRENCY, idle_connections: IDLE_CONNECTIONS, clock }
+        Self { concurrency: CONCURRENCY, idle_connections: IDLE_CONNECTIONS, clock, secrets: Secrets::default() }
     }
 
     /// Keeps no more connections than this limit on open files has room for, beside the probes that run and 256 other
@@ -76,7 +79,7 @@ impl ProberSettings {
 
 impl fmt::Debug for ProberSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { concurrency, idle_connections, clock: _ } = self;
+        let Self { concurrency, idle_connections, clock: _, secrets: _ } = self;
         f.debug_struct("ProberSettings")
             .field("concurrency", concurrency)
             .field("idle_connections", idle_connections)
@@ -125,8 +128,10 @@ impl Prober {
         samples: mpsc::Sender<Sample>,
         shutdown: CancellationToken,
     ) {
-        let Self { connectors, settings: ProberSettings { concurrency, idle_connections, clock }, stats, epoch } = self;
-        let worker = Arc::new(Worker { connectors, clock, samples, stats, shutdown });
+        let Self { connectors, settings, stats, epoch } = self;
+        let ProberSettings { concurrency, idle_connections, clock, secrets } = settings;
+        let means = Means { connectors, secrets };
+        let worker = Arc::new(Worker { means, clock, samples, stats, shutdown });
         let schedule = Schedule::new(epoch, Bounds { concurrency, idle_connections, fast: FAST });
         let mut floor = Floor {
             worker: Arc::clone(&worker),
@@ -241,7 +246,7 @@ impl Floor {
 
 /// What every probe needs.
 struct Worker {
-    connectors: Connectors,
+    means: Means,
     clock: Clock,
     samples: mpsc::Sender<Sample>,
     stats: ProberStats,
@@ -253,7 +258,7 @@ impl Worker {
     /// probing down.
     async fn probe(self: Arc<Self>, start: Start<Kept>) -> Done {
         let Start { ticket, backend, target, idle, lag: _ } = start;
-        let Attempt { latency, outcome, told, idle } = attempt(&self.connectors, &target, idle).await;
+        let Attempt { latency, outcome, told, idle } = attempt(&self.means, &target, idle).await;
         self.stats.made();
         if !outcome.tells_of_backend() {
             self.stats.failed_by_itself();

@@ -109,13 +109,14 @@ fn common_probe<'e>(backends: &[&'e Arc<Backend>]) -> Option<&'e Probe> {
 /// Caddy's own check of the backends.
 ///
 /// None where Caddy cannot ask the same question as the probe, since a check that judges differently would take out what
-/// the probe finds good: a probe by TCP or gRPC, several tries, different paths in one service, or statuses that Caddy cannot
-/// say. A body that Caddy cannot judge is left to the probe: a check that asks less takes out nothing that is good. An answer
+/// the probe finds good: a probe by TCP or gRPC, several tries, different paths in one service, statuses that Caddy cannot
+/// say, or a secret, which Caddy is never given. A body that Caddy cannot judge is left to the probe: a check that asks less takes out nothing that is good. An answer
 /// that is too slow is none to Caddy.
 fn direct<'e>(service: &'e Service, backends: &[&'e Arc<Backend>]) -> Option<Active<'e>> {
     let probe = common_probe(backends)?;
     let Probe { tries, interval, rise, fall, .. } = probe;
     let Tries::One(ProbeKind::Http(question)) = tries else { return None };
+    let headers = headers(service, question)?;
     let HttpProbe { method, path, host: _, headers: _, tls: _, status, body } = question;
     let expect_body = body.as_ref().and_then(expected_body);
     Some(Active {
@@ -123,7 +124,7 @@ fn direct<'e>(service: &'e Service, backends: &[&'e Arc<Backend>]) -> Option<Act
         expect_body,
         expect_status: Some(expected_status(status)?).filter(|status| *status != 0),
         fails: *fall,
-        headers: headers(service, question).collect(),
+        headers,
         interval: go_duration(*interval),
         method: not_get(*method),
         passes: *rise,
@@ -133,11 +134,12 @@ fn direct<'e>(service: &'e Service, backends: &[&'e Arc<Backend>]) -> Option<Act
     })
 }
 
-/// The headers of a check: those of the probe, with the name that it asks for.
-fn headers<'e>(service: &'e Service, question: &'e HttpProbe) -> impl Iterator<Item = (&'e str, [String; 1])> {
+/// The headers of a check: those of the probe, with the name that it asks for. None where one has a secret.
+fn headers<'e>(service: &'e Service, question: &'e HttpProbe) -> Option<BTreeMap<&'e str, [String; 1]>> {
     let host = question.host.as_ref().or_else(|| service.domains.iter().find(|host| !host.is_wildcard()));
-    let declared = question.headers.iter().map(|(name, value)| (name.as_str(), [value.clone()]));
-    declared.chain(host.map(|host| ("Host", [host.to_string()])))
+    let declared = question.headers.iter();
+    let declared = declared.map(|(name, value)| Some((name.as_str(), [value.literal()?.to_owned()])));
+    declared.chain(host.map(|host| Some(("Host", [host.to_string()])))).collect()
 }
 
 /// Caddy's default is left out, as it was before there was another.
@@ -163,19 +165,21 @@ fn through_relay<'e>(
     ]);
     let probe = common_probe(backends);
     let question = probe.and_then(|probe| match &probe.tries {
-        Tries::One(ProbeKind::Http(question)) => Some((question, expected_status(&question.status)?)),
+        Tries::One(ProbeKind::Http(question)) => {
+            Some((question, expected_status(&question.status)?, headers(service, question)?))
+        }
         Tries::One(ProbeKind::Grpc(_) | ProbeKind::Tcp) | Tries::All(_) | Tries::Any(_) => None,
     });
     let timeout = relay::DEADLINE + probe.map_or(Duration::ZERO, Probe::patience);
     let (mut expect_status, mut method, mut uri) = (None, None, "/");
-    if let Some((question, status)) = question {
+    if let Some((question, status, headers)) = question {
         uri = question.path.as_str();
         method = not_get(question.method);
         expect_status = Some(status).filter(|status| *status != 0);
         if let Some(pass) = question.status.first().map(|range| range.first()).filter(|pass| *pass != 200) {
             asked.insert(relay::PASS, [pass.to_string()]);
         }
-        asked.extend(headers(service, question));
+        asked.extend(headers);
     } else {
         asked.insert(relay::DIRECT, [relay::NOWHERE.to_owned()]);
     }

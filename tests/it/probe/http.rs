@@ -3,12 +3,12 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bascule::core::health::{Failure, Outcome, Report};
-use bascule::core::inventory::{HttpProbe, Probe, ProbeKind, ProbeMethod};
+use bascule::core::inventory::{HttpProbe, Probe, ProbeKind, ProbeMethod, SecretText};
 use bascule::core::model::Timestamp;
-use bascule::probe::{ProbeTarget, ProberSettings};
+use bascule::probe::{ProbeTarget, ProberSettings, Secrets};
 use tokio::net::TcpListener;
 
-use super::rig::{DEADLINE, OK, Rig, every, http, http_with, outcome_of, question, set, target, timing_out};
+use super::rig::{DEADLINE, OK, Rig, every, http, http_with, outcome_of, question, set, settings, target, timing_out};
 use super::server::{Act, Refusing, Server};
 
 /// Asks a server that does this with every request.
@@ -66,7 +66,7 @@ async fn method_and_headers_are_as_declared() {
         let body = if method == ProbeMethod::Head { "" } else { "ok\n" };
         let server = Server::answering(format!("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{body}")).await;
         let headers = [("X-Probe", "a b"), ("accept", "text/plain")];
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let headers = headers.map(|(name, value)| (name.to_owned(), SecretText::from(value))).into();
         let kind = ProbeKind::Http(HttpProbe { method, headers, ..question() });
         let mut rig = Rig::start(set([("api-1", target(server.address, kind))]));
         assert!(rig.take(3).await.iter().all(|sample| sample.outcome.is_pass()), "{name}");
@@ -77,6 +77,34 @@ async fn method_and_headers_are_as_declared() {
         assert!(request.contains("x-probe: a b\r\n") && request.contains("accept: text/plain\r\n"), "{request}");
         assert!(!request.contains("*/*"), "what is declared stands in the place of the default: {request}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_is_sent_where_it_is_allowed_and_a_renewed_one_at_the_next_probe() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, "s3cret\n").expect("a file");
+    let text: SecretText = format!("Bearer ${{file:{}}}", file.display()).parse().expect("a text");
+    let headers = [("Authorization".to_owned(), text)].into();
+    let kind = ProbeKind::Http(HttpProbe { headers, ..question() });
+    let server = Server::answering(OK).await;
+    let probed = || set([("api-1", target(server.address, kind.clone()))]);
+
+    let allowed = format!("file:{}/", folder.path().display()).parse().expect("a folder");
+    let settings_with = ProberSettings { secrets: Secrets::new([allowed]), ..settings() };
+    let mut rig = Rig::start_with(settings_with, 1, probed());
+    assert!(rig.sample().await.outcome.is_pass());
+    std::fs::write(&file, "n3w").expect("a file");
+    rig.take(3).await;
+    drop(rig);
+    let requests = server.seen().requests.clone();
+    assert!(requests[0].contains("authorization: Bearer s3cret\r\n"), "{}", requests[0]);
+    assert!(requests.last().is_some_and(|last| last.contains("authorization: Bearer n3w\r\n")), "{requests:?}");
+
+    let mut rig = Rig::start(probed());
+    let Outcome::Fail(Failure::Prober(why)) = rig.sample().await.outcome else { panic!("nothing is allowed") };
+    assert!(why.contains("is not allowed: start bascule with `--allow-secret file:"), "{why}");
+    assert_eq!(server.seen().requests.len(), requests.len(), "nothing was sent");
 }
 
 #[tokio::test]

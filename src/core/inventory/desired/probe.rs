@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{BodyExpectation, Tries, UpstreamTls};
+use super::{BodyExpectation, SecretText, Tries, UpstreamTls};
 use crate::core::inventory::doc::StatusRange;
 use crate::core::model::{Hostname, RequestPath};
 
@@ -119,7 +119,7 @@ pub struct HttpProbe {
     /// else the service's first domain without a wildcard.
     pub host: Option<Hostname>,
     /// Other headers.
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, SecretText>,
     /// TLS settings, where the upstream speaks HTTPS.
     pub tls: Option<UpstreamTls>,
     /// Statuses that pass; at least one range.
@@ -148,10 +148,15 @@ impl HttpProbe {
             let _ = write!(text, " method {}", method.as_str());
         }
         if !headers.is_empty() {
-            let _ = write!(text, " headers {headers:?}");
+            let _ = write!(text, " headers {:?}", written(headers));
         }
         text
     }
+}
+
+/// Headers as the inventory has them.
+fn written(headers: &BTreeMap<String, SecretText>) -> BTreeMap<&str, String> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.to_string())).collect()
 }
 
 /// What is asked by `grpc.health.v1.Health/Check`. The answer that passes is `SERVING`.
@@ -162,7 +167,7 @@ pub struct GrpcProbe {
     /// The authority of the request (and the TLS server name, where the upstream has none), as with [`HttpProbe::host`].
     pub host: Option<Hostname>,
     /// Other headers.
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, SecretText>,
     /// TLS settings, where the upstream speaks HTTPS.
     pub tls: Option<UpstreamTls>,
 }
@@ -173,7 +178,7 @@ impl GrpcProbe {
         let Self { service, host, headers, tls } = self;
         let mut text = format!("{service:?} {host:?} {tls:?}");
         if !headers.is_empty() {
-            let _ = write!(text, " headers {headers:?}");
+            let _ = write!(text, " headers {:?}", written(headers));
         }
         text
     }

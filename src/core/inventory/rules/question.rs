@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::several;
-use crate::core::inventory::desired::BodyPattern;
+use crate::core::inventory::desired::{BodyPattern, SecretText};
 use crate::core::inventory::doc::{
     BodyDoc, HealthDoc, HealthTypeDoc, MethodDoc, ServiceDoc, TryDoc, UpstreamProtocolDoc,
 };
@@ -25,6 +25,9 @@ const FRAMING: [&str; 10] = [
 ];
 /// Beginning of the headers by which an edge's relay speaks with bascule, in lower case.
 const OWN: &str = "bascule-";
+
+/// Words in the names of headers whose values mostly are secrets, in lower case.
+const SECRETIVE: [&str; 7] = ["api-key", "apikey", "authorization", "cookie", "password", "secret", "token"];
 
 /// One question, wherever it stands in a document.
 #[derive(Clone, Copy)]
@@ -51,7 +54,7 @@ impl Asked<'_> {
 }
 
 /// `body-expectation`, `health-header`, `health-host`, `health-tls`, `health-with-grpc`, `health-with-head`,
-/// `health-with-http`, `health-with-tcp`, `several-probes`.
+/// `health-with-http`, `health-with-tcp`, `literal-secret`, `secret-reference`, `several-probes`.
 pub(super) fn check(service: &Declared<ServiceDoc>, health: &HealthDoc) -> Vec<Finding> {
     let Some(list) = several::list(health) else {
         return judge(Asked { service, at: "/health", one: &health.one(), report: health.report });
@@ -89,32 +92,53 @@ fn certificates_of_plain_http(asked: Asked<'_>) -> Option<Finding> {
 
 fn headers(asked: Asked<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let fault = |at, message: String, hint: &str| Finding::error("health-header", at, message).hint(hint);
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for (name, value) in &asked.one.headers {
         let pointer = format!("headers/{}", escape(name));
-        let mut fault = |at, message: String, hint: &str| {
-            findings.push(Finding::error("health-header", at, message).hint(hint));
-        };
         let lower = name.to_ascii_lowercase();
         if !is_token(name) {
             let hint = "write letters, digits and dashes, such as `X-Probe`";
-            fault(asked.key(&pointer), format!("`{name}` cannot be the name of a header"), hint);
+            findings.push(fault(asked.key(&pointer), format!("`{name}` cannot be the name of a header"), hint));
         } else if lower == "host" {
             let hint = "write `host: api.acecinema.fr` under `health` instead";
-            fault(asked.key(&pointer), format!("`{name}` has a key of its own"), hint);
+            findings.push(fault(asked.key(&pointer), format!("`{name}` has a key of its own"), hint));
         } else if FRAMING.contains(&lower.as_str()) || lower.starts_with(OWN) || is_of_grpc(asked.kind(), &lower) {
             let message = format!("`{name}` is written by bascule and Caddy themselves");
-            fault(asked.key(&pointer), message, "remove it, or choose another name");
+            findings.push(fault(asked.key(&pointer), message, "remove it, or choose another name"));
         } else if let Some(other) = seen.insert(lower, name) {
             let message = format!("`{name}` and `{other}` are one header");
-            fault(asked.key(&pointer), message, "remove one of them");
+            findings.push(fault(asked.key(&pointer), message, "remove one of them"));
         }
+        findings.extend(secrets(asked.value(&pointer), name, value));
         if !is_field_value(value) {
             let hint = "write visible ASCII, with blanks only between";
-            fault(asked.value(&pointer), format!("the value of `{name}` cannot be sent in a header"), hint);
+            findings.push(fault(
+                asked.value(&pointer),
+                format!("the value of `{name}` cannot be sent in a header"),
+                hint,
+            ));
         }
     }
     findings
+}
+
+/// What of a header's value is a secret, or looks like one that everybody who reads the repository now knows.
+fn secrets(at: At, name: &str, value: &str) -> Option<Finding> {
+    if SecretText::has_names(value) {
+        let why = value.parse::<SecretText>().err()?;
+        let finding = Finding::error("secret-reference", at, format!("the value of `{name}` {why}"));
+        return Some(finding.hint("write `${env:API_TOKEN}` or `${file:/run/secrets/api-token}`"));
+    }
+    let lower = name.to_ascii_lowercase();
+    if value.is_empty() || !SECRETIVE.iter().any(|word| lower.contains(word)) {
+        return None;
+    }
+    let finding = Finding::warning("literal-secret", at, format!("the value of `{name}` looks like a secret"));
+    Some(
+        finding
+            .hint("write `${env:NAME}` or `${file:/run/secrets/NAME}`, and change the secret: git keeps the old text"),
+    )
 }
 
 /// Headers that a gRPC call says itself.

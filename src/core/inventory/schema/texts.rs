@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::explain::{FLAWS_MAX, Flaw, child, shortened};
+use crate::core::inventory::desired::SecretText;
 use crate::core::inventory::doc::{Minimum, StatusRange, Sticky};
 use crate::core::inventory::yaml::escape;
 use crate::core::model::{
@@ -141,8 +142,15 @@ const MAY_HAVE_BRACES: [&str; 5] = [
     "/health/expect/body/equals",
 ];
 
+/// True for the header of a probe. One with the name of a secret is sent by the prober alone.
+fn may_have_secrets(pointer: &str) -> bool {
+    pointer.strip_prefix("/health/").is_some_and(|rest| rest.split('/').rev().nth(1) == Some("headers"))
+}
+
 fn check_text(schema: &Value, text: &str, pointer: &str) -> Option<Flaw> {
-    if !MAY_HAVE_BRACES.contains(&pointer) && has_placeholder(text) {
+    let may_have_braces =
+        MAY_HAVE_BRACES.contains(&pointer) || may_have_secrets(pointer) && SecretText::has_names(text);
+    if !may_have_braces && has_placeholder(text) {
         let message = format!("`{}` has a Caddy placeholder", shortened(text));
         let hint = "write the value itself: placeholders in braces would let an inventory read the edge's environment and \
                     files";
