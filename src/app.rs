@@ -29,7 +29,7 @@ use crate::core::inventory::{Edge, RevisionGuard};
 use crate::core::model::{DialAddress, Timestamp};
 use crate::core::routing::{InventoryGuard, Overrides};
 use crate::core::status::{Inputs, SeverDto, StatusDto, view};
-use crate::edge::{AdminSettings, Answer, Asked, CaddyAdmin, RelayServer};
+use crate::edge::{AdminSettings, Answer, Asked, RelayServer, ScopedAdmin};
 use crate::git::{Location, Source, SourceSettings, watch_local};
 use crate::probe::{LOOKS_BOUND, ProbeSet, Prober, ProberSettings, SAMPLES_BOUND, TunnelProber, TunnelSet};
 use crate::sever::Severer;
@@ -180,7 +180,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         overrides: wires.overrides.clone(),
     };
     let reconciler = Reconciler {
-        connect: |edge: &Edge| CaddyAdmin::new(edge.admin.clone(), AdminSettings::default()),
+        connect: |edge: &Edge| ScopedAdmin::of(edge, AdminSettings::default()),
         edge_settings: edge,
         clock: now,
         store: store.clone(),

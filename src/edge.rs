@@ -8,9 +8,11 @@ mod apply;
 mod client;
 mod error;
 mod relay;
+mod scoped;
 
 pub use self::admin::Admin;
 pub use self::apply::{ApplyReport, ApplySettings, Clock, Order, Outcome, apply};
 pub use self::client::{AdminSettings, CaddyAdmin, ClientError};
 pub use self::error::{AdminError, BoxError, FaultClass, Request};
 pub use self::relay::{Answer, Asked, RelayError, RelayServer};
+pub use self::scoped::ScopedAdmin;

@@ -16,12 +16,14 @@ mod http;
 mod limits;
 mod prober;
 mod schedule;
+mod secrets;
 mod stats;
 mod target;
 mod tunnel;
 
 pub use self::limits::{OpenFilesError, raise_open_files};
 pub use self::prober::{Clock, Prober, ProberError, ProberSettings, SAMPLES_BOUND};
+pub use self::secrets::{AllowedSecret, Secrets};
 pub use self::stats::{LAG_BOUNDS, LagHistogram, ProberSnapshot, ProberStats};
 pub use self::target::{ProbeSet, ProbeTarget, probe_set};
 pub use self::tunnel::{

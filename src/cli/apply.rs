@@ -6,7 +6,7 @@ use crate::app::now;
 use crate::core::caddy::{Pool, render};
 use crate::core::model::EdgeName;
 use crate::core::routing::{Inputs, plan};
-use crate::edge::{AdminSettings, ApplySettings, CaddyAdmin, Order, Outcome, apply};
+use crate::edge::{AdminSettings, ApplySettings, Order, Outcome, ScopedAdmin, apply};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -25,7 +25,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let plan = plan(&Inputs::declared(desired));
     let mut code = ExitCode::SUCCESS;
     for edge in inputs::edges(desired, edge.as_ref())? {
-        let admin = CaddyAdmin::new(edge.admin.clone(), AdminSettings::default())?;
+        let admin = ScopedAdmin::of(edge, AdminSettings::default())?;
         let rendered = render(&plan.effective, edge, &Pool::strict());
         let config = rendered.config();
         let order = Order { rendered: &config, instead: None, own: &[] };

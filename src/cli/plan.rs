@@ -11,7 +11,7 @@ use crate::core::inventory::Desired;
 use crate::core::model::{EdgeName, Revision, counted};
 use crate::core::review::{self, review};
 use crate::core::routing::{Inputs, Leaving, plan};
-use crate::edge::{Admin as _, AdminSettings, CaddyAdmin};
+use crate::edge::{Admin as _, AdminSettings, ScopedAdmin};
 use crate::git::SourceError;
 
 /// What `--against` says for the live edges.
@@ -64,7 +64,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let plan = plan(&Inputs::declared(desired));
     let mut plans = Vec::new();
     for edge in inputs::edges(desired, edge.as_ref())? {
-        let admin = CaddyAdmin::new(edge.admin.clone(), AdminSettings::default())?;
+        let admin = ScopedAdmin::of(edge, AdminSettings::default())?;
         let actual = admin.read().await.with_context(|| format!("edge {}", edge.name))?;
         let rendered = render(&plan.effective, edge, &Pool::strict());
         let changes = diff(&actual.config, &rendered.config());

@@ -22,8 +22,8 @@ mod yaml;
 pub use self::codes::{CODES, closest_code, page};
 pub use self::desired::{
     Backend, BackendState, BodyExpectation, BodyPattern, Connections, Desired, Edge, Failback, GrpcProbe, HttpProbe,
-    Origin, Page, Policy, Probe, ProbeKind, ProbeMethod, Relay, Routing, Service, Site, Tier, Timeouts, Tls, Tries,
-    Try, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown, WireguardPeer,
+    Origin, Page, Policy, Probe, ProbeKind, ProbeMethod, Relay, Routing, Scope, SecretName, SecretText, Service, Site,
+    Tier, Timeouts, Tls, Tries, Try, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown, WireguardPeer,
 };
 pub use self::doc::{Minimum, StatusRange, Sticky};
 pub use self::guard::{Consent, Held, Loss, RevisionGuard};

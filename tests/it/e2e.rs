@@ -18,6 +18,7 @@ mod program;
 mod push;
 mod ramp;
 mod relay;
+mod scope;
 mod secrets;
 mod settings;
 mod signed;

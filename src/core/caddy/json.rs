@@ -97,7 +97,16 @@ pub(super) struct Server<'e> {
 
 #[derive(Serialize)]
 pub(super) struct AutomaticHttps {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) disable: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) disable_redirects: bool,
+}
+
+impl AutomaticHttps {
+    pub(super) const fn off() -> Self {
+        Self { disable: true, disable_redirects: false }
+    }
 }
 
 #[derive(Serialize)]

@@ -59,7 +59,7 @@ pub(super) fn server(relay: &Relay) -> Server<'_> {
         Route::of(Vec::new(), proxy(&backend, None)),
     ];
     Server {
-        automatic_https: AutomaticHttps { disable: true },
+        automatic_https: AutomaticHttps::off(),
         errors: Some(ErrorRoutes { routes: errors }),
         listen: vec![relay.listen.caddy_address()],
         named_routes: None,

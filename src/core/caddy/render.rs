@@ -6,7 +6,7 @@ use super::json::{Apps, Automation, Certificates, Config, HttpApp, Issuer, Log, 
 use super::matcher::Overlaps;
 use super::pool::Pool;
 use super::server::{self, Parts};
-use crate::core::inventory::{Edge, Tls};
+use crate::core::inventory::{Edge, Scope, Tls};
 use crate::core::model::{Digest, EdgeName, Hostname, ServiceName};
 use crate::core::routing::Effective;
 
@@ -44,13 +44,15 @@ impl Rendered {
 /// Renders what one edge should run, with the backends of `pool` among its upstreams though they get no traffic now.
 pub fn render(effective: &Effective, edge: &Edge, pool: &Pool) -> Rendered {
     let overlaps = Overlaps::of(effective);
-    let (http_port, https_port) = server::scheme_ports(edge);
+    let is_all = edge.scope == Scope::Config;
+    // What all servers share is not bascule's where some of them are not.
+    let (http_port, https_port) = if is_all { server::scheme_ports(edge) } else { (None, None) };
     let checking = Checking::of(effective, edge);
     let sweeps = handler::sweeps(effective, &checking, pool);
     let parts = Parts { effective, overlaps: &overlaps, checking, pool, sweeps: &sweeps };
     let grace_period = edge.grace.map(go_duration);
     let http = HttpApp { grace_period, http_port, https_port, servers: server::servers(parts, edge) };
-    let logging = parts.checking.is_relay().then(quiet_checks);
+    let logging = (is_all && parts.checking.is_relay()).then(quiet_checks);
     let config = Config { apps: Apps { http, tls: tls_app(effective, edge) }, logging };
     let bytes = written(&config);
     Rendered { edge: edge.name.clone(), digest: Digest::of(&bytes), bytes }
@@ -74,7 +76,7 @@ fn tree(bytes: &[u8]) -> Value {
 /// is then only what the inventory says, and no redirect server appears that nobody declared.
 fn tls_app<'e>(effective: &'e Effective, edge: &'e Edge) -> Option<TlsApp<'e>> {
     let issuer = match &edge.tls {
-        Tls::Off => return None,
+        Tls::Off | Tls::Edge => return None,
         Tls::Internal => Issuer { email: None, module: "internal" },
         Tls::Acme { email } => Issuer { email: Some(email), module: "acme" },
     };

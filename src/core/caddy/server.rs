@@ -13,6 +13,12 @@ use crate::core::inventory::{Edge, Tls};
 use crate::core::model::{HTTP_PORT, HTTPS_PORT, Listener, Scheme};
 use crate::core::routing::{Effective, EffectiveService};
 
+/// Beginning of the names of bascule's own servers.
+pub(super) const OWN_SERVERS: &str = "bascule-";
+const HTTPS_SERVER: &str = "bascule-https";
+const HTTP_SERVER: &str = "bascule-http";
+const RELAY_SERVER: &str = "bascule-relay";
+
 /// What the routes of an edge are made of.
 #[derive(Clone, Copy)]
 pub(super) struct Parts<'e> {
@@ -34,17 +40,22 @@ pub(super) fn servers<'e>(parts: Parts<'e>, edge: &Edge) -> BTreeMap<&'static st
         let tls_connection_policies = Some([Empty {}]);
         let named_routes = parts.sweeps.routes();
         let server = server(&secure, service_routes(parts));
-        servers.insert("bascule-https", Server { named_routes, tls_connection_policies, ..server });
+        let automatic_https = match edge.tls {
+            // The names of the routes are what Caddy gets certificates for, from whom its configuration says.
+            Tls::Edge => AutomaticHttps { disable: false, disable_redirects: true },
+            Tls::Acme { .. } | Tls::Internal | Tls::Off => AutomaticHttps::off(),
+        };
+        servers.insert(HTTPS_SERVER, Server { automatic_https, named_routes, tls_connection_policies, ..server });
     }
     if !plain.is_empty() {
         let server = match secure.first() {
             Some(target) => server(&plain, redirect_routes(parts.effective, target)),
             None => Server { named_routes: parts.sweeps.routes(), ..server(&plain, service_routes(parts)) },
         };
-        servers.insert("bascule-http", server);
+        servers.insert(HTTP_SERVER, server);
     }
     if let Checking::Relay { relay, .. } = parts.checking {
-        servers.insert("bascule-relay", relay::server(relay));
+        servers.insert(RELAY_SERVER, relay::server(relay));
     }
     servers
 }
@@ -61,13 +72,15 @@ pub(super) fn scheme_ports(edge: &Edge) -> (Option<u16>, Option<u16>) {
 fn split(edge: &Edge) -> (Vec<&Listener>, Vec<&Listener>) {
     match edge.tls {
         Tls::Off => (edge.listen.iter().collect(), Vec::new()),
-        Tls::Acme { .. } | Tls::Internal => edge.listen.iter().partition(|listener| listener.scheme() == Scheme::Http),
+        Tls::Acme { .. } | Tls::Internal | Tls::Edge => {
+            edge.listen.iter().partition(|listener| listener.scheme() == Scheme::Http)
+        }
     }
 }
 
 fn server<'e>(listeners: &[&Listener], routes: Routes<'e>) -> Server<'e> {
     Server {
-        automatic_https: AutomaticHttps { disable: true },
+        automatic_https: AutomaticHttps::off(),
         errors: None,
         listen: listeners.iter().map(|listener| listener.caddy_address()).collect(),
         named_routes: None,

@@ -8,6 +8,7 @@ use std::time::Duration;
 mod body;
 mod probe;
 mod routing;
+mod secret;
 mod tries;
 mod tunnel;
 
@@ -16,6 +17,7 @@ use ipnet::IpNet;
 pub use self::body::{BodyExpectation, BodyPattern};
 pub use self::probe::{GrpcProbe, HttpProbe, Probe, ProbeKind, ProbeMethod};
 pub use self::routing::{Failback, Page, Policy, Routing, Tier, WhenAllDown};
+pub use self::secret::{SecretName, SecretText};
 pub use self::tries::{Tries, Try};
 pub use self::tunnel::{Tunnel, WireguardPeer};
 use crate::core::model::{
@@ -200,6 +202,8 @@ pub struct Edge {
     pub name: EdgeName,
     /// Its admin API.
     pub admin: AdminAddress,
+    /// What of it is bascule's.
+    pub scope: Scope,
     /// Where it listens, sorted, at least one.
     pub listen: Vec<Listener>,
     /// Where certificates come from.
@@ -208,6 +212,15 @@ pub struct Edge {
     pub relay: Option<Relay>,
     /// Longest wait for requests under way when Caddy ends; none: until the last one is through.
     pub grace: Option<Duration>,
+}
+
+/// What of an edge's Caddy is bascule's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole configuration, but for its `admin` section.
+    Config,
+    /// The servers that bascule names, and nothing else.
+    Server,
 }
 
 /// The verdict relay of an edge.
@@ -229,6 +242,8 @@ pub enum Tls {
     },
     /// Caddy's local authority.
     Internal,
+    /// Whatever the rest of the edge's configuration says.
+    Edge,
     /// No TLS on any listener.
     Off,
 }

@@ -11,7 +11,7 @@ mod site;
 use std::borrow::Cow;
 
 pub use self::backend::{BackendDoc, StateDoc};
-pub use self::edge::{EdgeDoc, RelayDoc, TlsDoc, TlsModeDoc};
+pub use self::edge::{EdgeDoc, RelayDoc, ScopeDoc, TlsDoc, TlsModeDoc};
 pub use self::health::{BodyDoc, ExpectDoc, HealthDoc, HealthTypeDoc, MethodDoc, ProbeTlsDoc, StatusRange, TryDoc};
 pub use self::routing::{FailbackDoc, GuardDoc, Minimum, PageDoc, PolicyDoc, RoutingDoc, Sticky, WhenAllDownDoc};
 pub use self::service::{ConnectionsDoc, ServiceDoc, TimeoutsDoc, UpstreamDoc, UpstreamProtocolDoc};

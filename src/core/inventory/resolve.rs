@@ -9,12 +9,12 @@ use ipnet::IpNet;
 use self::probe::probe_of;
 use super::desired::{
     Backend, BackendState, Connections, Desired, Edge, Failback, HttpProbe, Origin, Page, Policy, ProbeKind, Relay,
-    Routing, Service, Site, Tier, Timeouts, Tls, Tries, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown,
+    Routing, Scope, Service, Site, Tier, Timeouts, Tls, Tries, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown,
     WireguardPeer,
 };
 use super::doc::{
-    BackendDoc, ConnectionsDoc, EdgeDoc, FailbackDoc, PageDoc, PolicyDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc,
-    StateDoc, TlsDoc, TlsModeDoc, TunnelDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc, WireguardDoc,
+    BackendDoc, ConnectionsDoc, EdgeDoc, FailbackDoc, PageDoc, PolicyDoc, RelayDoc, RoutingDoc, ScopeDoc, ServiceDoc,
+    SiteDoc, StateDoc, TlsDoc, TlsModeDoc, TunnelDoc, UpstreamDoc, UpstreamProtocolDoc, WhenAllDownDoc, WireguardDoc,
 };
 use super::documents::Documents;
 use super::probe_target::ProbeTarget;
@@ -205,18 +205,23 @@ fn backend_of(doc: BackendDoc, service_decl: &Service) -> Backend {
 }
 
 fn edge_of(doc: EdgeDoc) -> Option<Edge> {
-    let EdgeDoc { name, admin, mut listen, tls: TlsDoc { mode, email }, relay, grace } = doc;
+    let EdgeDoc { name, admin, mut listen, tls: TlsDoc { mode, email }, scope, relay, grace } = doc;
     let tls = match mode {
         TlsModeDoc::Acme => Tls::Acme { email: email? },
         TlsModeDoc::Internal => Tls::Internal,
+        TlsModeDoc::Edge => Tls::Edge,
         TlsModeDoc::Off => Tls::Off,
+    };
+    let scope = match scope {
+        None | Some(ScopeDoc::Config) => Scope::Config,
+        Some(ScopeDoc::Server) => Scope::Server,
     };
     listen.sort();
     let relay = relay_of(relay, &admin);
     // With TLS there is HTTP/3, whose requests Caddy cuts so long after every load, and not only when it ends.
-    let default_grace = (tls == Tls::Off).then_some(DEFAULT_GRACE);
+    let default_grace = (tls == Tls::Off && scope == Scope::Config).then_some(DEFAULT_GRACE);
     let grace = grace.map(TimeSpan::get).or(default_grace);
-    Some(Edge { name, admin, listen, tls, relay, grace })
+    Some(Edge { name, admin, scope, listen, tls, relay, grace })
 }
 
 /// On by default only where the addresses that go without saying are right: the edge's Caddy runs beside bascule. Where it

@@ -36,9 +36,10 @@ pub(super) fn differences(before: &Service, after: &Service) -> Vec<String> {
 
 /// What of an edge's settings differs, by its keys in the inventory.
 pub fn edge_differences(before: &Edge, after: &Edge) -> Vec<String> {
-    let Edge { name: _, admin, listen, tls, relay, grace } = before;
+    let Edge { name: _, admin, scope, listen, tls, relay, grace } = before;
     let keys = [
         key("admin", *admin != after.admin),
+        key("scope", *scope != after.scope),
         list("listen", listen, &after.listen),
         key("tls", *tls != after.tls),
         key("relay", *relay != after.relay),

@@ -33,7 +33,11 @@ pub(super) struct World {
 impl World {
     /// A Caddy, and a repository with two sites and an edge. No service, no controller yet.
     pub(super) async fn new() -> Self {
-        let caddy = Caddy::start().await;
+        Self::beside(Caddy::start().await)
+    }
+
+    /// The same with this Caddy.
+    pub(super) fn beside(caddy: Caddy) -> Self {
         let dir = tempfile::tempdir().expect("a scratch folder");
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         let (edge, api) = (ReservedPort::take(), ReservedPort::take());

@@ -164,6 +164,21 @@ const CASES: &[Case] = &[
         },
         down: &[],
     },
+    Case { name: "probes_with_a_secret", texts: Texts { services: SECRET, ..MINIMAL }, down: &[] },
+    Case {
+        name: "probes_with_a_secret_through_a_relay",
+        texts: Texts { services: SECRET, edges: RELAY_EDGE, ..MINIMAL },
+        down: &[],
+    },
+    Case {
+        name: "a_part_of_a_caddy",
+        texts: Texts {
+            edges: "name: ovh\nadmin: http://127.0.0.1:2019\nscope: server\nlisten: [':8443', 'http://:8080']\n\
+                    tls: {mode: edge}\n",
+            ..MINIMAL
+        },
+        down: &[],
+    },
     Case {
         name: "ipv6",
         texts: Texts {
@@ -175,6 +190,11 @@ const CASES: &[Case] = &[
         down: &[],
     },
 ];
+
+/// What Caddy is never given, it cannot ask with.
+const SECRET: &str = "name: www\ndomains: [www.acecinema.fr]\n\
+                      health: {path: /health, headers: {Authorization: 'Bearer ${env:WWW_TOKEN}'}}\n\
+                      timeouts: {dial: 200ms}\n";
 
 fn render_files(files: &FileSet, down: &[&str]) -> Rendered {
     let desired = desired_of(files);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::core::inventory::doc::{
     BackendDoc, BodyDoc, ConnectionsDoc, EdgeDoc, ExpectDoc, FailbackDoc, GuardDoc, HealthDoc, HealthTypeDoc,
-    MethodDoc, Minimum, PageDoc, PolicyDoc, ProbeTlsDoc, RelayDoc, RoutingDoc, ServiceDoc, SiteDoc, StateDoc,
+    MethodDoc, Minimum, PageDoc, PolicyDoc, ProbeTlsDoc, RelayDoc, RoutingDoc, ScopeDoc, ServiceDoc, SiteDoc, StateDoc,
     StatusRange, Sticky, TimeoutsDoc, TlsDoc, TlsModeDoc, TryDoc, TunnelDoc, UpstreamDoc, UpstreamProtocolDoc,
     WhenAllDownDoc, WireguardDoc,
 };
@@ -89,13 +89,15 @@ pub(super) fn edge() -> impl Strategy<Value = EdgeDoc> {
         parsed::<Listener>("(https?://)?:[1-9][0-9]{0,3}"),
         parsed::<Listener>("(https?://)?(10\\.0\\.0\\.1|\\[::1\\]):[1-9][0-9]{0,3}"),
     ];
-    let mode = prop::sample::select(&[TlsModeDoc::Acme, TlsModeDoc::Internal, TlsModeDoc::Off][..]);
+    let mode = prop::sample::select(&[TlsModeDoc::Acme, TlsModeDoc::Internal, TlsModeDoc::Edge, TlsModeDoc::Off][..]);
     let tls = (mode, of(parsed::<Email>("[a-z.+]{1,8}@[a-z]{1,8}\\.example")))
         .prop_map(|(mode, email)| TlsDoc { mode, email });
     let relay = (of(any::<bool>()), of(dial()), of(parsed("127\\.0\\.0\\.1:[1-9][0-9]{0,3}")))
         .prop_map(|(enabled, bascule, listen)| RelayDoc { enabled, bascule, listen });
-    (name(), admin, some(listen), tls, of(relay), of(span()))
-        .prop_map(|(name, admin, listen, tls, relay, grace)| EdgeDoc { name, admin, listen, tls, relay, grace })
+    let scope = prop::sample::select(&[ScopeDoc::Config, ScopeDoc::Server][..]);
+    (name(), admin, some(listen), tls, of(scope), of(relay), of(span())).prop_map(
+        |(name, admin, listen, tls, scope, relay, grace)| EdgeDoc { name, admin, listen, tls, scope, relay, grace },
+    )
 }
 
 fn dial() -> impl Strategy<Value = DialAddress> {

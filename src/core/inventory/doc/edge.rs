@@ -21,6 +21,9 @@ pub struct EdgeDoc {
     pub listen: Vec<Listener>,
     /// Certificates.
     pub tls: TlsDoc,
+    /// What of the edge's Caddy is bascule's. Default: `config`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeDoc>,
     /// How the edge learns of verdicts between two pushes. Default: on, where `admin` is a loopback address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<RelayDoc>,
@@ -29,6 +32,18 @@ pub struct EdgeDoc {
     /// waits until the last request is through, or until its service manager kills it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<TimeSpan>,
+}
+
+/// What of an edge's Caddy is bascule's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ScopeDoc {
+    /// The whole configuration, but for its `admin` section. What else is in it is replaced.
+    Config,
+    /// The servers whose names begin with `bascule-`, and nothing else: the rest of the configuration is somebody else's, and
+    /// stays as it is.
+    Server,
 }
 
 /// The verdict relay: a small server inside the edge's Caddy that asks bascule which backends should get traffic, and
@@ -69,6 +84,9 @@ pub enum TlsModeDoc {
     Acme,
     /// Caddy's own local authority. Plain HTTP is redirected to HTTPS.
     Internal,
+    /// The rest of the edge's configuration, by Caddy's automatic HTTPS; with `scope: server` alone. Plain HTTP is redirected to
+    /// HTTPS.
+    Edge,
     /// Nobody: plain HTTP on every listener.
     Off,
 }

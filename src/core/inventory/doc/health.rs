@@ -28,7 +28,8 @@ pub struct HealthDoc {
     /// Value of the `Host` header (with `type: grpc`, the authority). Default: the first domain that is not a wildcard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Hostname>,
-    /// Headers of the request by name, such as a token that the health page asks for.
+    /// Headers of the request by name. A secret is named and not written out: `${env:API_TOKEN}` is a variable in the
+    /// environment of `bascule run`, `${file:/run/secrets/api-token}` a file on its machine, where `--allow-secret` allows it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "headers_schema")]
     pub headers: BTreeMap<String, String>,

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::super::desired::{
-    BodyExpectation, BodyPattern, GrpcProbe, HttpProbe, Probe, ProbeKind, ProbeMethod, Tries, Try, UpstreamProtocol,
-    UpstreamTls,
+    BodyExpectation, BodyPattern, GrpcProbe, HttpProbe, Probe, ProbeKind, ProbeMethod, SecretText, Tries, Try,
+    UpstreamProtocol, UpstreamTls,
 };
 use super::super::doc::{BodyDoc, ExpectDoc, HealthDoc, HealthTypeDoc, MethodDoc, StatusRange, TryDoc};
 use crate::core::model::{Hostname, RequestPath, TimeSpan};
@@ -73,6 +73,7 @@ pub(super) fn probe_of(
 fn kind_of(doc: TryDoc, first_domain: Option<&Hostname>, tls: Option<&UpstreamTls>) -> ProbeKind {
     let TryDoc { kind, port: _, service, path, method, host, headers, expect, tls: _ } = doc;
     let (host, tls) = (host.or_else(|| first_domain.cloned()), tls.cloned());
+    let headers = headers.into_iter().map(|(name, value)| (name, secret_text(&value))).collect();
     match kind.unwrap_or_default() {
         HealthTypeDoc::Tcp => ProbeKind::Tcp,
         HealthTypeDoc::Http => {
@@ -86,6 +87,11 @@ fn kind_of(doc: TryDoc, first_domain: Option<&Hostname>, tls: Option<&UpstreamTl
         }
         HealthTypeDoc::Grpc => ProbeKind::Grpc(GrpcProbe { service: service.unwrap_or_default(), host, headers, tls }),
     }
+}
+
+/// What cannot be read has been refused by the rules.
+fn secret_text(value: &str) -> SecretText {
+    value.parse().unwrap_or_else(|_| SecretText::from(value))
 }
 
 const fn method_of(doc: Option<MethodDoc>) -> ProbeMethod {

@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::View;
-use crate::core::inventory::doc::{EdgeDoc, TlsModeDoc};
+use crate::core::inventory::doc::{EdgeDoc, ScopeDoc, TlsModeDoc};
 use crate::core::inventory::finding::{Declared, Finding};
 use crate::core::model::{AdminAddress, HTTP_PORT, HTTPS_PORT, Listener, Scheme};
 
-/// `admin-lockout`, `duplicate-admin`, `duplicate-listen`, `tls-email`, `tls-contradiction`, `acme-port`, `wildcard-acme`,
+/// `admin-lockout`, `duplicate-admin`, `duplicate-listen`, `edge-scope`, `tls-email`, `tls-contradiction`, `acme-port`, `wildcard-acme`,
 /// `relay-listen`.
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = duplicate_admins(view);
@@ -15,6 +15,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
         findings.extend(duplicate_listeners(edge));
         findings.extend(tls_email(edge));
         findings.extend(tls_contradictions(edge));
+        findings.extend(scope(edge));
         findings.extend(acme_port(edge));
         findings.extend(relay_listen(edge));
     }
@@ -91,7 +92,7 @@ fn tls_email(edge: &Declared<EdgeDoc>) -> Option<Finding> {
             let finding = Finding::error("tls-email", edge.at("/tls/mode"), message);
             Some(finding.hint("add `email: ops@acecinema.fr`, with an address that somebody reads"))
         }
-        (TlsModeDoc::Internal | TlsModeDoc::Off, Some(_)) => {
+        (TlsModeDoc::Internal | TlsModeDoc::Edge | TlsModeDoc::Off, Some(_)) => {
             let message = "`tls.email` means nothing without `mode: acme`";
             let finding = Finding::error("tls-email", edge.key("/tls/email"), message);
             Some(
@@ -100,7 +101,7 @@ fn tls_email(edge: &Declared<EdgeDoc>) -> Option<Finding> {
                     .related(edge.at("/tls/mode"), "no authority asks for it"),
             )
         }
-        (TlsModeDoc::Acme, Some(_)) | (TlsModeDoc::Internal | TlsModeDoc::Off, None) => None,
+        (TlsModeDoc::Acme, Some(_)) | (TlsModeDoc::Internal | TlsModeDoc::Edge | TlsModeDoc::Off, None) => None,
     }
 }
 
@@ -123,6 +124,42 @@ fn tls_contradictions(edge: &Declared<EdgeDoc>) -> Vec<Finding> {
         .hint("add `:443`, or write `mode: off`")
         .related(edge.at("/tls/mode"), "asks for certificates");
     vec![finding]
+}
+
+/// What all servers of a Caddy share is bascule's where all of them are.
+fn scope(edge: &Declared<EdgeDoc>) -> Vec<Finding> {
+    let EdgeDoc { scope, tls, grace, .. } = &edge.doc;
+    let mut findings = Vec::new();
+    let mut fault = |at, message: &str, hint: &str, is_related: bool| {
+        let finding = Finding::error("edge-scope", at, message).hint(hint);
+        findings.push(if is_related {
+            finding.related(edge.at("/scope"), "the rest is somebody else's")
+        } else {
+            finding
+        });
+    };
+    match (scope, tls.mode) {
+        (Some(ScopeDoc::Server), TlsModeDoc::Acme | TlsModeDoc::Internal) => {
+            let message = "who issues certificates is said in the part of the configuration that is not bascule's";
+            fault(edge.at("/tls/mode"), message, "write `mode: edge`, or `mode: off` for plain HTTP", true);
+        }
+        (None | Some(ScopeDoc::Config), TlsModeDoc::Edge) => {
+            let message = "nothing but bascule says who issues certificates here";
+            let hint =
+                "write `mode: acme` or `mode: internal`, or `scope: server` where the rest of the configuration stays";
+            fault(edge.at("/tls/mode"), message, hint, false);
+        }
+        _ => {}
+    }
+    if *scope == Some(ScopeDoc::Server) && grace.is_some() {
+        fault(
+            edge.key("/grace"),
+            "how long Caddy waits when it ends is the same for all its servers",
+            "remove it",
+            true,
+        );
+    }
+    findings
 }
 
 /// Public authorities prove a name by connecting to port 80 or 443 (RFC 8555, section 8.3; RFC 8737, section 3). Another
