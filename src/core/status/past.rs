@@ -85,5 +85,5 @@ fn write_past(out: &mut String, past: &PastDto, now: Timestamp, paint: Paint) ->
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
+    text.lines().flat_map(|line| ["  ", line, "\n"]).collect()
 }
