@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod failback;
 mod fmt;
+mod forge;
 mod history;
 mod import;
 mod init;

@@ -16,6 +16,7 @@ use self::credentials::{GitArgs, credentials};
 use self::revision_guard::RevisionGuardArgs;
 use self::share::Share;
 use super::addresses;
+use super::forge::ForgeArgs;
 use super::secret::{TokenArgs, WebhookArgs};
 use super::signals::Signals;
 use crate::api::{ApiSecrets, ApiToken, WebhookSecret};
@@ -85,6 +86,8 @@ pub(super) struct Args {
     token: TokenArgs,
     #[command(flatten)]
     webhook: WebhookArgs,
+    #[command(flatten)]
+    forge: ForgeArgs,
     #[command(flatten)]
     git: GitArgs,
 }
@@ -159,6 +162,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         sever,
         token,
         webhook,
+        forge,
         git,
     } = args;
     ensure!(
@@ -168,6 +172,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     );
     let (location, path) = place(repo.as_deref(), path)?;
     check_state(&state)?;
+    let forge = forge.of_source(&location)?;
     let source = SourceSettings {
         location,
         branch,
@@ -186,7 +191,8 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
     let guard = guard.0.map(|percent| InventoryGuard { percent: u32::from(percent), window: guard_window.get() });
     let (poll, revision_guard, relay, sever) = (poll.get(), revision_guard.guard(), relay.0, sever.into());
-    Ok(Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, prober: prober() })
+    let prober = prober();
+    Ok(Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, forge, prober })
 }
 
 /// The source, and the inventory's folder in it.

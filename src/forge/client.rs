@@ -79,29 +79,10 @@ impl Forge {
         }
     }
 
-    /// Does something again while that may help: as often as was settled, and after waits that grow, or that the forge asks
-    /// for. One that it asks for and that is too long ends it.
-    pub(super) async fn patiently<T>(
-        &self,
-        mut deed: impl AsyncFnMut() -> Result<T, ForgeError>,
-    ) -> Result<T, ForgeError> {
+    /// Tries that are left.
+    pub(super) const fn tries(&self) -> Tries {
         let Patience { timeout: _, retries, first, wait_max } = self.settings.patience;
-        let mut wait = first;
-        for _ in 0..retries {
-            let error = match deed().await {
-                Ok(done) => return Ok(done),
-                Err(error) => error,
-            };
-            let asked = error.wait();
-            if !error.is_passing() || asked.is_some_and(|asked| asked > wait_max) {
-                return Err(error);
-            }
-            // Jitter down to half where the forge leaves it open; what it asks for is the least.
-            let own = wait.mul_f64(fastrand::f64().mul_add(0.5, 0.5));
-            sleep(asked.unwrap_or(own)).await;
-            wait = wait.saturating_mul(2).min(wait_max);
-        }
-        deed().await
+        Tries { left: retries, wait: first, wait_max }
     }
 
     /// Sends a request and reads the answer to its end. Goes where the same server says that it is now.
@@ -139,9 +120,9 @@ impl Forge {
         let mut request = self.client.request(call.method.clone(), url);
         request = request.header(AUTHORIZATION, authorization(kind, &token)?);
         request = match kind {
-            ForgeKind::Github => request
-                .header(ACCEPT, "application/vnd.github+json")
-                .header("x-github-api-version", "2022-11-28"),
+            ForgeKind::Github => {
+                request.header(ACCEPT, "application/vnd.github+json").header("x-github-api-version", "2022-11-28")
+            }
             ForgeKind::Gitlab | ForgeKind::Gitea => request.header(ACCEPT, "application/json"),
         };
         if let Some(body) = &call.body {
@@ -213,6 +194,32 @@ impl Forge {
         }
         let reason = cause.map_or_else(|| "the connection broke off".to_owned(), ToString::to_string);
         ForgeError::Unreachable { kind, host, reason }
+    }
+}
+
+/// Tries that are left, and the wait before the next of them.
+#[derive(Debug)]
+pub(super) struct Tries {
+    left: u32,
+    wait: Duration,
+    wait_max: Duration,
+}
+
+impl Tries {
+    /// Waits before another try, where that may help: a while that grows, or what the forge asks for. Gives the error back
+    /// where it does not, where none is left, and where the forge asks for too long.
+    pub(super) async fn after(&mut self, error: ForgeError) -> Result<(), ForgeError> {
+        let asked = error.wait();
+        let is_too_long = asked.is_some_and(|asked| asked > self.wait_max);
+        if self.left == 0 || !error.is_passing() || is_too_long {
+            return Err(error);
+        }
+        self.left -= 1;
+        // Jitter down to half where the forge leaves it open; what it asks for is the least.
+        let own = self.wait.mul_f64(fastrand::f64().mul_add(0.5, 0.5));
+        self.wait = self.wait.saturating_mul(2).min(self.wait_max);
+        sleep(asked.unwrap_or(own)).await;
+        Ok(())
     }
 }
 

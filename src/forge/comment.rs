@@ -44,8 +44,14 @@ impl Forge {
     ///
     /// A comment of somebody else with the same marker is not taken: its writer could change it again.
     pub async fn place_comment(&self, pull: u64, marker: &str, body: &str) -> Result<Placed, ForgeError> {
-        // All of it again: what did not answer in time may have posted.
-        self.patiently(async || self.try_place_comment(pull, marker, body).await).await
+        let mut tries = self.tries();
+        loop {
+            match self.try_place_comment(pull, marker, body).await {
+                Ok(placed) => return Ok(placed),
+                // All of it again: what did not answer in time may have posted.
+                Err(error) => tries.after(error).await?,
+            }
+        }
     }
 
     async fn try_place_comment(&self, pull: u64, marker: &str, body: &str) -> Result<Placed, ForgeError> {

@@ -44,7 +44,9 @@ pub enum ForgeError {
         source: std::io::Error,
     },
     /// There is none, or one that no header carries.
-    #[error("the forge's token is empty, or has spaces or letters beyond ASCII, which no token has: look into its file")]
+    #[error(
+        "the forge's token is empty, or has spaces or letters beyond ASCII, which no token has: look into its file"
+    )]
     TokenStrange,
     /// Nobody answers, or not to the end.
     #[error("{kind} at {host} does not answer: {reason}")]
@@ -111,7 +113,9 @@ pub enum ForgeError {
         cure: String,
     },
     /// It says that it is elsewhere.
-    #[error("{kind} at {host} sends to another place, {to}, which the token was not given for; if it is right, name it with `--forge-url`")]
+    #[error(
+        "{kind} at {host} sends to another place, {to}, which the token was not given for; if it is right, name it with `--forge-url`"
+    )]
     Elsewhere {
         /// Which forge.
         kind: ForgeKind,

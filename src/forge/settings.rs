@@ -54,7 +54,9 @@ impl Patience {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SettingsError {
     /// Neither named nor derived.
-    #[error("no repository is named, and the source does not say it plainly: name it with `--forge-repository {example}`")]
+    #[error(
+        "no repository is named, and the source does not say it plainly: name it with `--forge-repository {example}`"
+    )]
     NoRepository {
         /// What one looks like.
         example: &'static str,
@@ -107,9 +109,7 @@ impl ForgeSettings {
         }
         let api = match (url, remote) {
             (Some(url), _) => api_of(kind, url)?,
-            (None, Some(Remote { host, .. })) if !is_public(kind, host) => {
-                api_of(kind, &format!("https://{host}"))?
-            }
+            (None, Some(Remote { host, .. })) if !is_public(kind, host) => api_of(kind, &format!("https://{host}"))?,
             (None, _) => api_of(kind, kind.public_api().ok_or(SettingsError::NoUrl { kind })?)?,
         };
         Ok(Self { kind, api, repository: repository.to_owned(), token, patience })
@@ -202,7 +202,12 @@ impl Remote {
 mod tests {
     use super::*;
 
-    fn settle(kind: ForgeKind, repository: Option<&str>, url: Option<&str>, remote: Option<&str>) -> Result<String, SettingsError> {
+    fn settle(
+        kind: ForgeKind,
+        repository: Option<&str>,
+        url: Option<&str>,
+        remote: Option<&str>,
+    ) -> Result<String, SettingsError> {
         let remote = remote.and_then(Remote::parse);
         let token = Token::Value("t".to_owned());
         let settings = ForgeSettings::new(kind, repository, url, remote.as_ref(), token, Patience::once())?;
@@ -215,16 +220,32 @@ mod tests {
         for (kind, repository, url, remote, expected) in [
             (Github, None, None, Some("git@github.com:you/infra.git"), "https://api.github.com you/infra"),
             (Github, None, None, Some("https://token@github.com/you/infra"), "https://api.github.com you/infra"),
-            (Github, None, None, Some("ssh://git@git.example.org:2222/you/infra.git"), "https://git.example.org/api/v3 you/infra"),
+            (
+                Github,
+                None,
+                None,
+                Some("ssh://git@git.example.org:2222/you/infra.git"),
+                "https://git.example.org/api/v3 you/infra",
+            ),
             (Github, Some("a/b"), None, None, "https://api.github.com a/b"),
             (Github, Some("a/b"), Some("https://api.github.com/"), None, "https://api.github.com a/b"),
             (Gitlab, None, None, Some("https://gitlab.com/a/b/c.git/"), "https://gitlab.com/api/v4 a/b/c"),
             (Gitlab, Some("42"), Some("http://127.0.0.1:80/gitlab/api/v4/"), None, "http://127.0.0.1/gitlab/api/v4 42"),
             (Gitlab, None, None, Some("git@git.example.org:a/b.git"), "https://git.example.org/api/v4 a/b"),
             (Gitea, None, None, Some("https://codeberg.org/you/infra.git"), "https://codeberg.org/api/v1 you/infra"),
-            (Gitea, Some("a/b"), Some("https://git.example.org"), Some("git@x.org:c/d"), "https://git.example.org/api/v1 a/b"),
+            (
+                Gitea,
+                Some("a/b"),
+                Some("https://git.example.org"),
+                Some("git@x.org:c/d"),
+                "https://git.example.org/api/v1 a/b",
+            ),
         ] {
-            assert_eq!(settle(kind, repository, url, remote).as_deref(), Ok(expected), "{repository:?} {url:?} {remote:?}");
+            assert_eq!(
+                settle(kind, repository, url, remote).as_deref(),
+                Ok(expected),
+                "{repository:?} {url:?} {remote:?}"
+            );
         }
     }
 

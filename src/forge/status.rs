@@ -1,3 +1,4 @@
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answer::Answer;
@@ -7,7 +8,7 @@ use super::{Forge, ForgeError, ForgeKind};
 use crate::core::model::Revision;
 
 /// How a commit stands in one regard.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitStatus {
     /// The commit.
     pub revision: Revision,
@@ -15,12 +16,28 @@ pub struct CommitStatus {
     pub context: String,
     /// How it stands.
     pub state: CommitState,
-    /// Why, in one line. It is cut to what the forge takes.
-    pub description: String,
+    /// Why, in one line.
+    description: String,
+}
+
+/// The longest description that any of them takes.
+const DESCRIPTION_MAX: usize = 255;
+
+impl CommitStatus {
+    /// A status with a reason, of which the beginning is kept: 255 characters, and what the forge takes when it is sent.
+    pub fn new(revision: Revision, context: impl Into<String>, state: CommitState, description: &str) -> Self {
+        Self { revision, context: context.into(), state, description: one_line(description, DESCRIPTION_MAX) }
+    }
+
+    /// Why, in one line.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
 }
 
 /// How a commit stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CommitState {
     /// Nobody can say yet.
     Pending,
@@ -54,7 +71,13 @@ impl Forge {
     /// GitHub: `POST /repos/{owner}/{repo}/statuses/{sha}`; GitLab: `POST /projects/:id/statuses/:sha`; Gitea: `POST
     /// /repos/{owner}/{repo}/statuses/{sha}`.
     pub async fn set_status(&self, status: &CommitStatus) -> Result<(), ForgeError> {
-        self.patiently(async || self.try_set_status(status).await).await
+        let mut tries = self.tries();
+        loop {
+            match self.try_set_status(status).await {
+                Ok(()) => return Ok(()),
+                Err(error) => tries.after(error).await?,
+            }
+        }
     }
 
     async fn try_set_status(&self, status: &CommitStatus) -> Result<(), ForgeError> {
