@@ -136,8 +136,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
-    let prober = Prober::new(prober)?;
-    let forge = forge.map(Forge::new).transpose()?;
+    let (prober, forge) = (Prober::new(prober)?, forge.map(Forge::new).transpose()?);
     let listener = api::bind(listen).await?;
     let address = listener.local_addr().context("the API's address is not known")?;
     let relay = match &relay {

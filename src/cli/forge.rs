@@ -13,7 +13,6 @@ pub(super) const TOKEN: &str = "BASCULE_FORGE_TOKEN";
 
 /// Where a forge is, and what opens it.
 #[derive(Debug, Clone, clap::Args)]
-#[expect(clippy::struct_field_names, reason = "a field's name is its flag's")]
 pub(super) struct ForgeArgs {
     /// The forge that is told: `gitea` is for Forgejo too. `run` sets a status on the commit of each revision, `review` a
     /// status and a comment on a pull request.

@@ -163,11 +163,6 @@ impl ForgeError {
     pub fn is_of_what_was_asked(&self) -> bool {
         matches!(self, Self::Refused { status: 400 | 404 | 422, .. })
     }
-
-    /// True where the token may not do it.
-    pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Refused { status: 401 | 403 | 404, .. })
-    }
 }
 
 /// What to do about a refusal.

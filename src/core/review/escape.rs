@@ -6,7 +6,7 @@ const CHARS_MAX: usize = 300;
 
 /// A text as code. Forges look for mentions, references and HTML everywhere but there.
 ///
-/// The fence is longer than any run of backticks in the text (CommonMark, section 6.1), and the text is one line: an empty one
+/// The fence is longer than any run of backticks in the text (`CommonMark`, section 6.1), and the text is one line: an empty one
 /// would end the paragraph, and with it the code.
 pub(super) fn code(text: &str) -> String {
     let mut line: String = text.chars().take(CHARS_MAX).map(shown).collect();

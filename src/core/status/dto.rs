@@ -37,7 +37,7 @@ pub struct StatusDto {
     pub services: Vec<ServiceDto>,
     /// Edges by name.
     pub edges: Vec<EdgeDto>,
-    /// What happened to sites, tunnels and the prober lately, newest first.
+    /// What happened to sites, tunnels, the prober and the forge lately, newest first.
     #[serde(default)]
     pub events: Vec<EventDto>,
     /// Whether connections to vanished backends are ended; none where that was not asked for.

@@ -309,8 +309,8 @@ fn what_is_mistyped_is_never_taken_for_changes() {
 #[test]
 fn every_flag_is_a_variable_too() {
     let mut settings = 0;
-    let commands =
-        ["run", "check", "render", "plan", "apply", "status", "healthcheck", "demo", "failback"].map(|it| vec![it]);
+    let commands = ["run", "check", "render", "plan", "review", "apply", "status", "healthcheck", "demo", "failback"]
+        .map(|it| vec![it]);
     // What `override drain` needs each time is no setting: a variable that is forgotten would decide.
     for command in commands.into_iter().chain([vec!["override", "list"], vec!["override", "clear"]]) {
         let help = bascule(Path::new("/"), &[&command[..], &["--help"]].concat()).succeeded();

@@ -195,7 +195,7 @@ async fn answer(State((kind, books)): State<(ForgeKind, Arc<Mutex<Books>>)>, req
         Mood::Swallow => {
             let _ = documented(kind, &books, &parts.method, &path, &parts.headers, &body);
             // Longer than any client of these tests waits.
-            tokio::time::sleep(Duration::from_secs(3600)).await;
+            tokio::time::sleep(Duration::from_hours(1)).await;
             refuse(500, &[], "")
         }
         Mood::Elsewhere(place) => refuse(307, &[("location", format!("{place}{path}"))], "Moved"),
@@ -228,9 +228,10 @@ fn documented(
     }
     let Some(path) = path.strip_prefix(root) else { return said(404, &json!({ "message": "Not Found" })) };
     if path == "/user" {
-        return match books.is_app {
-            true => said(403, &json!({ "message": "Resource not accessible by integration" })),
-            false => said(200, &json!({ "id": USER, "login": "bascule" })),
+        return if books.is_app {
+            said(403, &json!({ "message": "Resource not accessible by integration" }))
+        } else {
+            said(200, &json!({ "id": USER, "login": "bascule" }))
         };
     }
     let repository = match kind {
