@@ -316,7 +316,7 @@ fn every_flag_is_a_variable_too() {
         let help = bascule(Path::new("/"), &[&command[..], &["--help"]].concat()).succeeded();
         let command = command.join(" ");
         let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
-        let flags = flags.filter_map(|line| line.split([' ', '=']).next());
+        let flags = flags.filter_map(|line| line.split([' ', '=', '[']).next());
         for flag in flags.filter(|flag| *flag != "help" && *flag != "version") {
             let variable = format!("[env: BASCULE_{}=", flag.to_uppercase().replace('-', "_"));
             assert!(help.contains(&variable), "--{flag} of {command} has no variable:\n{help}");
