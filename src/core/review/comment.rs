@@ -1,12 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::escape::{cell, code, in_comment};
 use super::report::{counts, push_all, push_changes};
 use super::{Review, review};
-use crate::core::inventory::Desired;
+use crate::core::inventory::{Backend, Desired};
 use crate::core::model::{Diagnostic, ServiceName, Severity, counted};
-use crate::core::simulate::{Forecast, Outcome, by_site, simulate, single_losses};
+use crate::core::routing::Target;
+use crate::core::simulate::{Outcome, by_site, simulate, single_losses};
 
 /// Longest comment, in bytes. GitHub takes 65,535 characters, and the others more.
 const LENGTH_MAX: usize = 65_535;
@@ -53,14 +55,24 @@ pub struct Comment {
 /// A service that a loss takes down: what is lost, and which.
 type Fall = (String, ServiceName);
 
+/// What one loss does.
+#[derive(Debug, Default)]
+struct Harm {
+    down: Vec<ServiceName>,
+    /// With what is left of each, by site.
+    degraded: Vec<(ServiceName, String)>,
+}
+
+/// What each loss of one site or one backend does, sites first. Losses that do nothing are not in it.
+type Harms = BTreeMap<(bool, String), Harm>;
+
 /// What a proposal does to traffic, and to what survives.
 struct Effects {
     /// None where there is nothing to compare with.
     review: Option<Review>,
     /// Services that survived a loss, or were not there, and go down with it now.
     new_falls: Vec<Fall>,
-    /// Every loss that takes a service down, or leaves less of it.
-    forecasts: Vec<Forecast>,
+    harms: Harms,
     failed: Vec<String>,
 }
 
@@ -92,31 +104,61 @@ pub fn comment(proposal: &Proposal<'_>) -> Comment {
 
 impl Effects {
     fn of(proposal: &Proposal<'_>, after: &Desired) -> Self {
-        let forecasts = simulate(after, &single_losses(after));
-        let falls = falls(&forecasts);
+        let harms = harms(after);
+        let falls = falls(&harms);
         let required = proposal.is_required.then_some(&falls).into_iter().flatten();
         let is_critical = |service: &ServiceName| after.services.get(service).is_some_and(|it| it.critical);
         let failed = required
             .filter(|(_, service)| is_critical(service))
             .map(|(lost, service)| format!("service {service} is critical, and down with {lost} lost"))
             .collect();
-        // Only losses that take something down now can be new ones.
-        let fatal: Vec<_> =
-            forecasts.iter().filter(|it| downs(it).next().is_some()).map(|it| it.lost.clone()).collect();
-        let fallen = proposal.before.map(|before| self::falls(&simulate(before, &fatal))).unwrap_or_default();
+        let fallen = proposal.before.map(|before| self::falls(&self::harms(before))).unwrap_or_default();
         let is_known = proposal.before.is_some();
         let new_falls = falls.into_iter().filter(|fall| is_known && !fallen.contains(fall)).collect();
-        Self { review: proposal.before.map(|before| review(before, after)), new_falls, forecasts, failed }
+        Self { review: proposal.before.map(|before| review(before, after)), new_falls, harms, failed }
     }
 }
 
-fn downs(forecast: &Forecast) -> impl Iterator<Item = &ServiceName> {
-    forecast.services.iter().filter(|it| it.outcome == Outcome::Down).map(|it| &it.service)
+/// Services do not depend on each other, so each is asked about its own backends alone: of 500 services and 10,000 backends
+/// all forecasts together would be five million.
+fn harms(desired: &Desired) -> Harms {
+    let mut backends: BTreeMap<&ServiceName, Vec<&Arc<Backend>>> = BTreeMap::new();
+    for backend in desired.backends.values() {
+        backends.entry(&backend.service).or_default().push(backend);
+    }
+    let mut harms = Harms::new();
+    for (name, service) in &desired.services {
+        let own = backends.remove(name).unwrap_or_default();
+        let alone = Desired {
+            revision: desired.revision.clone(),
+            sites: desired.sites.clone(),
+            services: BTreeMap::from([(name.clone(), Arc::clone(service))]),
+            backends: own.into_iter().map(|backend| (backend.name.clone(), Arc::clone(backend))).collect(),
+            edges: BTreeMap::new(),
+        };
+        for forecast in simulate(&alone, &single_losses(&alone)) {
+            let is_backend = matches!(forecast.lost[..], [Target::Backend(_)]);
+            let place = (is_backend, forecast.lost_words());
+            for it in forecast.services {
+                match it.outcome {
+                    Outcome::Down => harms.entry(place.clone()).or_default().down.push(it.service),
+                    Outcome::Degraded => {
+                        let left = by_site(&it.shares);
+                        harms.entry(place.clone()).or_default().degraded.push((it.service, left));
+                    }
+                    Outcome::Survives | Outcome::Maintenance => {}
+                }
+            }
+        }
+    }
+    harms
 }
 
-fn falls(forecasts: &[Forecast]) -> BTreeSet<Fall> {
-    let of = |it: &Forecast| downs(it).map(|service| (it.lost_words(), service.clone())).collect::<Vec<_>>();
-    forecasts.iter().flat_map(of).collect()
+fn falls(harms: &Harms) -> BTreeSet<Fall> {
+    let of = |((_, lost), harm): (&(bool, String), &Harm)| {
+        harm.down.iter().map(|service| (lost.clone(), service.clone())).collect::<Vec<_>>()
+    };
+    harms.iter().flat_map(of).collect()
 }
 
 /// Errors and warnings.
@@ -163,7 +205,7 @@ fn push_head(text: &mut String, proposal: &Proposal<'_>, effects: Option<&Effect
 /// Names and numbers alone.
 fn falls_in_words(effects: &Effects) -> String {
     if effects.review.is_none() {
-        let down: BTreeSet<_> = effects.forecasts.iter().flat_map(downs).collect();
+        let down: BTreeSet<_> = effects.harms.values().flat_map(|harm| &harm.down).collect();
         return format!("some take {} down", counted(down.len(), "service"));
     }
     let mut by_service: BTreeMap<&ServiceName, Vec<&str>> = BTreeMap::new();
@@ -237,22 +279,11 @@ fn losses(effects: &Effects) -> String {
             effects.new_falls.iter().map(|(lost, service)| format!("- :warning: `{service}` with `{lost}` lost\n"));
         push_all(&mut text, lines, LOSSES_MAX / 2);
     }
-    let rows = effects.forecasts.iter().filter_map(|forecast| {
-        let named = |outcome: Outcome| {
-            let of = forecast.services.iter().filter(|it| it.outcome == outcome);
-            let name = |it: &crate::core::simulate::ServiceForecast| match outcome {
-                Outcome::Degraded => format!("`{}` ({})", it.service, by_site(&it.shares)),
-                _ => format!("`{}`", it.service),
-            };
-            let count = of.clone().count();
-            let mut names: Vec<_> = of.take(NAMED_MAX).map(name).collect();
-            if count > NAMED_MAX {
-                names.push(format!("and {} more", count - NAMED_MAX));
-            }
-            names.join(", ")
-        };
-        let (down, degraded) = (named(Outcome::Down), named(Outcome::Degraded));
-        (!down.is_empty()).then(|| format!("| `{}` | {down} | {degraded} |\n", forecast.lost_words()))
+    let fatal = effects.harms.iter().filter(|(_, harm)| !harm.down.is_empty());
+    let rows = fatal.map(|((_, lost), harm)| {
+        let down = several(harm.down.iter().map(|service| format!("`{service}`")));
+        let degraded = several(harm.degraded.iter().map(|(service, left)| format!("`{service}` ({left})")));
+        format!("| `{lost}` | {down} | {degraded} |\n")
     });
     let rows: Vec<_> = rows.collect();
     let _ = writeln!(text, "\n<details><summary>What losses take down: {}</summary>\n", counted(rows.len(), "loss"));
@@ -264,6 +295,16 @@ fn losses(effects: &Effects) -> String {
     }
     text.push_str("\n</details>\n");
     text
+}
+
+/// The first few of some names, and how many more there are.
+fn several(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(NAMED_MAX);
+    let mut shown: Vec<_> = names.take(NAMED_MAX).collect();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(", ")
 }
 
 fn end(proposal: &Proposal<'_>) -> String {
