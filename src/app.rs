@@ -21,15 +21,16 @@ use self::operators::Operators;
 use self::recall::recall_all;
 use crate::api::{self, Api, ApiSecrets, Webhooks};
 use crate::controller::{
-    Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot,
-    Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain,
+    Announcer, Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings,
+    PlanSnapshot, Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain,
 };
 use crate::core::health::{Layers, Observed};
 use crate::core::inventory::{Edge, RevisionGuard};
 use crate::core::model::{DialAddress, Timestamp};
 use crate::core::routing::{InventoryGuard, Overrides};
-use crate::core::status::{Inputs, SeverDto, StatusDto, view};
+use crate::core::status::{ForgeReport, Inputs, SeverDto, StatusDto, view};
 use crate::edge::{AdminSettings, Answer, Asked, RelayServer, ScopedAdmin};
+use crate::forge::{Forge, ForgeSettings};
 use crate::git::{Location, Source, SourceSettings, watch_local};
 use crate::probe::{LOOKS_BOUND, ProbeSet, Prober, ProberSettings, SAMPLES_BOUND, TunnelProber, TunnelSet};
 use crate::sever::Severer;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub edge: EdgeSettings,
     /// Whether connections to backends that vanished are ended.
     pub sever: Sever,
+    /// The forge that is told how commits stand; none: nobody is.
+    pub forge: Option<ForgeSettings>,
     /// How many probes may be under way at once, and how they are made.
     pub prober: ProberSettings,
 }
@@ -93,6 +96,7 @@ struct Wires {
     layers: watch::Sender<Arc<Layers>>,
     overrides: watch::Sender<Arc<Overrides>>,
     sever: watch::Sender<Option<SeverDto>>,
+    forge: watch::Sender<Option<ForgeReport>>,
     pulse: Arc<Pulse>,
     heard: Arc<RelayLog>,
 }
@@ -109,6 +113,7 @@ impl Default for Wires {
             layers: watch::Sender::new(Arc::default()),
             overrides: watch::Sender::new(Arc::default()),
             sever: watch::Sender::new(None),
+            forge: watch::Sender::new(None),
             pulse: Arc::default(),
             heard: Arc::default(),
         }
@@ -126,11 +131,12 @@ impl Wires {
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, prober } = settings;
+    let Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, forge, prober } =
+        settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
-    let prober = Prober::new(prober)?;
+    let (prober, forge) = (Prober::new(prober)?, forge.map(Forge::new).transpose()?);
     let listener = api::bind(listen).await?;
     let address = listener.local_addr().context("the API's address is not known")?;
     let relay = match &relay {
@@ -206,6 +212,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         tasks.spawn("relay", |stop| relay.serve(answer, stop));
     }
     spawn_severer(sever, &wires, &mut tasks);
+    spawn_announcer(forge, &wires, &store, &mut tasks);
     let source = wires.source.subscribe();
     let operator = Operators {
         orders: orders_tx,
@@ -268,6 +275,27 @@ fn spawn_severer(sever: Sever, wires: &Wires, tasks: &mut Tasks) {
     }
 }
 
+/// Starts who tells a forge how commits stand, where one is named.
+fn spawn_announcer(forge: Option<Forge>, wires: &Wires, store: &Store, tasks: &mut Tasks) {
+    let Some(forge) = forge else { return };
+    let settings = forge.settings();
+    info!(
+        forge = settings.kind.name(),
+        api = settings.api(),
+        repository = settings.repository,
+        "telling a forge how commits stand"
+    );
+    let announcer = Announcer {
+        forge,
+        clock: now,
+        store: store.clone(),
+        source: wires.source.subscribe(),
+        edges: wires.reports.subscribe(),
+        report: wires.forge.clone(),
+    };
+    tasks.spawn("announcer", |stop| announcer.run(stop));
+}
+
 /// Says where the inventory comes from, and watches that place if it is on this machine.
 fn watch_source(source: &SourceSettings, poll: Duration, wake: &Arc<Notify>) -> Option<Box<dyn Send>> {
     let SourceSettings { location, branch, path, .. } = source;
@@ -303,7 +331,7 @@ fn look(wires: &Wires) -> StatusDto {
     let overrides = Arc::clone(&wires.overrides.borrow());
     let plan = wires.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
     let edges = wires.reports.borrow().clone();
-    let SourceState { served, fetched_at, fault, refusal, newest, steering } = source;
+    let SourceState { served, fetched_at, fault, refusal, refused: _, newest, steering } = source;
     let status = view(&Inputs {
         now: now(),
         served: served.as_ref().map(|served| (&served.info, &*served.desired)),
@@ -317,7 +345,7 @@ fn look(wires: &Wires) -> StatusDto {
         plan: plan.as_deref(),
         edges: &edges,
     });
-    StatusDto { sever: wires.sever.borrow().clone(), ..status }
+    StatusDto { sever: wires.sever.borrow().clone(), ..status }.with_forge(wires.forge.borrow().as_ref())
 }
 
 /// The tasks of the controller: one that ends before shutdown ends them all.

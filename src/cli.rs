@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod failback;
 mod fmt;
+mod forge;
 mod history;
 mod import;
 mod init;
@@ -15,6 +16,7 @@ mod logging;
 mod overrides;
 mod plan;
 mod render;
+mod review;
 mod run;
 mod sample;
 mod schema;
@@ -40,7 +42,7 @@ const EXIT_USAGE: u8 = 1;
 const EXIT_INVALID: u8 = 3;
 /// `plan --detailed-exitcode`: something would change.
 const EXIT_CHANGES: u8 = 2;
-/// `simulate --require`: a critical service would be down.
+/// `simulate --require` and `review --require`: a critical service would be down.
 const EXIT_REQUIRED: u8 = 4;
 
 /// GitOps failover control plane for Caddy.
@@ -77,6 +79,9 @@ enum Command {
     Plan(plan::Args),
     /// Shows what becomes of services when sites or backends are lost. Asks nobody and writes nothing.
     Simulate(simulate::Args),
+    /// Tells about a proposal for who reviews it: faults, what changes, what losses take down. In a job of a pull request, as
+    /// a comment there.
+    Review(review::Args),
     /// Configures the edges once, and exits.
     Apply(apply::Args),
     /// Shows what a running controller sees: faults, edges, services, backends, sites.
@@ -194,6 +199,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Render(args) => block_on(render::execute(args)),
         Command::Plan(args) => block_on(plan::execute(args)),
         Command::Simulate(args) => block_on(simulate::execute(args)),
+        Command::Review(args) => block_on(review::execute(args)),
         Command::Apply(args) => block_on(apply::execute(args)),
         Command::Status(args) => block_on(status::execute(args)),
         Command::Override(args) => block_on(overrides::execute(args)),

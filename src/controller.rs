@@ -1,9 +1,11 @@
 //! The loops: watcher (desired state), observer (observed state), layer keeper (tunnels, sites and their events), desk
-//! (operators' orders), reconciler (plans) and one worker for each edge.
+//! (operators' orders), reconciler (plans), one worker for each edge, and the announcer (what a forge is told).
 //!
 //! They share nothing but watch channels that `app` makes. Something wakes a loop; it takes the newest snapshots and
 //! computes again; what woke it is only reported.
 
+mod announcer;
+mod announcing;
 mod answering;
 mod clock_watch;
 mod debounce;
@@ -25,6 +27,7 @@ mod steering;
 mod target;
 mod watcher;
 
+pub use self::announcer::Announcer;
 pub use self::answering::Answering;
 pub use self::debounce::Debounce;
 pub use self::desk::{Desk, DeskOrder, FailbackOrder, ORDERS_BOUND, Set};
@@ -37,7 +40,7 @@ pub use self::recall::{recall, recall_steering};
 pub use self::reconciler::Reconciler;
 pub use self::relay_log::RelayLog;
 pub use self::severing::Severing;
-pub use self::snapshot::{EdgeReports, PlanSnapshot, Served, SourceState};
+pub use self::snapshot::{EdgeReports, PlanSnapshot, Refused, Served, SourceState};
 pub use self::steering::{SteerOrder, Steered};
 pub use self::watcher::{Watcher, WatcherSettings, chain};
 

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod controller;
 pub mod core;
 pub mod edge;
+pub mod forge;
 pub mod git;
 pub mod probe;
 pub mod sever;

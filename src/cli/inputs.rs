@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use crate::core::inventory::report::{self, Style};
 use crate::core::inventory::{Desired, Edge, Loaded, load};
 use crate::core::model::{Diagnostic, EdgeName, FileSet, Limits, Severity};
-use crate::git::{self, Credentials, Location, Snapshot, Source, SourceSettings};
+use crate::git::{self, Credentials, Location, Snapshot, Source, SourceError, SourceSettings};
 
 /// The folders of an inventory: a folder that has one of them is an inventory.
 const KINDS: [&str; 4] = ["sites", "services", "backends", "edges"];
@@ -60,6 +60,11 @@ pub(super) async fn read(path: &Path) -> anyhow::Result<Inventory> {
     let settings = settings(Location::Directory(folder.clone()), "");
     let snapshot = Source::open(settings)?.fetch(None).await?;
     checked(snapshot, format!("{}/", folder.display()), prefix_in_repository(&folder))
+}
+
+/// True where a revision can be read and has no inventory yet.
+pub(super) fn has_no_inventory(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SourceError::PathMissing { .. } | SourceError::NoYaml { .. }))
 }
 
 fn checked(snapshot: Snapshot, prefix: String, prefix_in_repository: String) -> anyhow::Result<Inventory> {

@@ -12,7 +12,6 @@ use crate::core::model::{EdgeName, Revision, counted};
 use crate::core::review::{self, review};
 use crate::core::routing::{Inputs, Leaving, plan};
 use crate::edge::{Admin as _, AdminSettings, ScopedAdmin};
-use crate::git::SourceError;
 
 /// What `--against` says for the live edges.
 const LIVE: &str = "live";
@@ -96,7 +95,7 @@ async fn against_another(path: &Path, against: &str, after: &Desired, format: Re
             }
             review(before.desired()?, after)
         }
-        Err(error) if has_no_inventory(&error) => {
+        Err(error) if inputs::has_no_inventory(&error) => {
             eprintln!("{error}: everything counts as new");
             review(&Desired::empty(Revision::new(against)), after)
         }
@@ -108,11 +107,6 @@ async fn against_another(path: &Path, against: &str, after: &Desired, format: Re
         ReviewFormat::Markdown => review::markdown(&review),
     })?;
     Ok(!review.is_empty())
-}
-
-/// True where a revision can be read and has no inventory yet.
-fn has_no_inventory(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(SourceError::PathMissing { .. } | SourceError::NoYaml { .. }))
 }
 
 fn text(plans: &[EdgePlanDto]) -> String {

@@ -16,6 +16,7 @@ use self::credentials::{GitArgs, credentials};
 use self::revision_guard::RevisionGuardArgs;
 use self::share::Share;
 use super::addresses;
+use super::forge::ForgeArgs;
 use super::secret::{TokenArgs, WebhookArgs};
 use super::signals::Signals;
 use crate::api::{ApiSecrets, ApiToken, WebhookSecret};
@@ -91,6 +92,8 @@ pub(super) struct Args {
     #[command(flatten)]
     webhook: WebhookArgs,
     #[command(flatten)]
+    forge: ForgeArgs,
+    #[command(flatten)]
     git: GitArgs,
 }
 
@@ -165,6 +168,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         allow_secret,
         token,
         webhook,
+        forge,
         git,
     } = args;
     ensure!(
@@ -174,6 +178,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     );
     let (location, path) = place(repo.as_deref(), path)?;
     check_state(&state)?;
+    let forge = forge.of_source(&location)?;
     let source = SourceSettings {
         location,
         branch,
@@ -193,7 +198,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     let guard = guard.0.map(|percent| InventoryGuard { percent: u32::from(percent), window: guard_window.get() });
     let (poll, revision_guard, relay, sever) = (poll.get(), revision_guard.guard(), relay.0, sever.into());
     let prober = ProberSettings { secrets: Secrets::new(allow_secret), ..prober() };
-    Ok(Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, prober })
+    Ok(Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, forge, prober })
 }
 
 /// The source, and the inventory's folder in it.

@@ -181,6 +181,7 @@ impl<A: Admin> EdgeWorker<A> {
         let wanted = Target::of(rendering, &snapshot.plan);
         let digest = wanted.digest.clone();
         memory.report.rendered = Some(digest.clone());
+        memory.report.planned = Some(snapshot.plan.revision.clone());
         let instead = memory.pooling.instead(&snapshot.plan.effective, &self.edge);
         let instead = instead.map(|rendering| Target::of(rendering, &snapshot.plan));
         let refused = memory.refused.as_ref();
@@ -190,7 +191,10 @@ impl<A: Admin> EdgeWorker<A> {
         }
         // Last good wins: while the wanted configuration is refused, the one before it is what the edge is kept at.
         let target = if is_refused { memory.last_good.clone() } else { Some(Arc::clone(&wanted)) };
-        let Some(target) = target else { return };
+        let Some(target) = target else {
+            self.publish(memory);
+            return;
+        };
         if trigger == Trigger::Plan && memory.failures == 0 && memory.is_served(&target) {
             debug!(edge = %self.edge.name, %digest, "plan changes nothing at this edge");
             self.adopt(memory, &target).await;

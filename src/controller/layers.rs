@@ -115,8 +115,8 @@ fn log_event(event: &Event) {
         Subject::Site(site) => info!(%site, %from, backends, cause, "site is up"),
         Subject::Tunnel(site) if is_bad => warn!(%site, %from, cause, "tunnel went down"),
         Subject::Tunnel(site) => info!(%site, %from, cause, "tunnel is up"),
-        // The observer says it as it happens.
-        Subject::Prober => {}
+        // The observer and the announcer say it as it happens.
+        Subject::Prober | Subject::Forge => {}
     }
 }
 

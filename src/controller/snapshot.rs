@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::core::inventory::Desired;
-use crate::core::model::{EdgeName, RevisionInfo, Timestamp};
+use crate::core::model::{EdgeName, Revision, RevisionInfo, Timestamp};
 use crate::core::routing::Plan;
 use crate::core::status::{EdgeReport, Fault};
 use crate::core::steering::Steering;
@@ -18,10 +18,21 @@ pub struct SourceState {
     pub fault: Option<Fault>,
     /// Why the newest revision is refused. It stays while the source cannot be read.
     pub refusal: Option<Fault>,
+    /// Which revision is refused or held, as long as `refusal` tells of one that is not served.
+    pub refused: Option<Refused>,
     /// The newest revision that the source had, served or not; none before the first.
     pub newest: Option<RevisionInfo>,
     /// How operators steer.
     pub steering: Steering,
+}
+
+/// A revision that is not served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Which one.
+    pub revision: Revision,
+    /// Why, for whoever wrote it: `refused: backends/a.yaml:3:7: error[unknown-site]: …`.
+    pub reason: String,
 }
 
 /// A revision without errors.

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{Clock, Served, SourceState, SteerOrder};
+use super::{Clock, Refused, Served, SourceState, SteerOrder};
 use crate::core::inventory::{Consent, Desired, Loaded, RevisionGuard};
 use crate::core::model::{Diagnostic, FileSet, Revision, RevisionInfo, Severity};
 use crate::core::status::Fault;
@@ -202,7 +202,7 @@ impl<S: Revisions> Watcher<S> {
             state.served = Some(Served { info, desired: Arc::new(desired) });
             state.fetched_at = Some(now);
             state.fault = None;
-            state.refusal = None;
+            (state.refusal, state.refused) = (None, None);
         });
         Some(id)
     }
@@ -230,11 +230,12 @@ impl<S: Revisions> Watcher<S> {
             details: diagnostics.iter().take(DETAILS_MAX).map(ToString::to_string).collect(),
         };
         let id = info.id.clone();
+        let refused = Refused { revision: id.clone(), reason: format!("{verb}: {reason}") };
         self.state.send_modify(|state| {
             state.newest = Some(info);
             state.fetched_at = Some(now);
             state.fault = None;
-            state.refusal = Some(refusal);
+            (state.refusal, state.refused) = (Some(refusal), Some(refused));
         });
         Some(id)
     }

@@ -1,10 +1,13 @@
 //! What a change of the inventory does to traffic, and to what survives the loss of a site: for whoever reviews it.
 
+mod comment;
+mod escape;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use self::comment::{Comment, Proposal, comment};
 pub use self::report::{json, markdown, text};
 use crate::core::caddy::{Pool, render};
 use crate::core::inventory::{Desired, Edge};

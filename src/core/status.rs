@@ -1,6 +1,7 @@
 //! The one view of the whole that text, JSON and (later) HTML show.
 
 mod dto;
+mod forge;
 mod operator;
 mod past;
 mod site;
@@ -12,6 +13,7 @@ pub use self::dto::{
     AppliedDto, BackendDto, EdgeDto, EdgeState, EventDto, FaultDto, LastSampleDto, RelayState, RevisionDto, ServiceDto,
     SeverDto, SiteDto, SiteState, StatusDto, TunnelDto, TunnelState, WireguardDto,
 };
+pub use self::forge::{ForgeDto, ForgeReport};
 pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
 pub use self::past::{PassDto, PastDto, past_text};
 pub use self::steering::{EntryDto, HistoryDto, PinDto, ReconcileDto, SteeredDto, StepDto, history_text, named};

@@ -77,6 +77,21 @@ impl Location {
         }
     }
 
+    /// The address of the repository that this is, or is a clone of, as it is written: it may have credentials. None for a
+    /// plain folder, and for a clone without a remote `origin`.
+    pub fn remote_address(&self) -> Option<String> {
+        match self {
+            Self::Remote(url) => Some(url.clone()),
+            Self::Local(path) => {
+                libgit2::prepare();
+                let repository = Repository::open(path).ok()?;
+                let origin = repository.find_remote("origin").ok()?;
+                origin.url().ok().map(str::to_owned)
+            }
+            Self::Directory(_) => None,
+        }
+    }
+
     /// The folder whose changes tell of new revisions: none for a remote, unless it is a `file` URL.
     pub fn watched_path(&self) -> Option<PathBuf> {
         match self {

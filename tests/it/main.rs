@@ -3,6 +3,7 @@
 mod docs;
 mod e2e;
 mod edge;
+mod forge;
 mod git;
 mod import;
 mod inventory;

@@ -1,8 +1,8 @@
 //! What a change of an inventory does, told to whoever reviews it: see `src/core/review.rs`.
 
-use bascule::core::inventory::Desired;
-use bascule::core::model::EdgeName;
-use bascule::core::review::{Kind, json, markdown, review, text};
+use bascule::core::inventory::{Desired, load};
+use bascule::core::model::{Diagnostic, EdgeName, FileSet, Revision};
+use bascule::core::review::{Comment, Kind, Proposal, comment, json, markdown, review, text};
 
 use crate::support::inventory::{PLAIN_EDGE, Texts, desired};
 
@@ -86,7 +86,7 @@ fn settings_of_an_edge_that_differ_are_named() {
     let changed = review(&before, &after);
     let told = text(&changed);
     assert!(told.contains(&format!("~ edge {name}: listen (- ")) && told.contains("+ :8443)"), "{told}");
-    assert!(markdown(&changed).contains(&format!("- edge `{name}`: listen (- ")), "{}", markdown(&changed));
+    assert!(markdown(&changed).contains(&format!("- edge `{name}`: `listen (- ")), "{}", markdown(&changed));
 }
 
 #[test]
@@ -113,4 +113,150 @@ fn a_comment_is_never_too_long() {
     assert!(long.len() < COMMENT_MAX, "{} bytes", long.len());
     assert!(long.contains("1000 to change") && long.contains("more lines left out"), "{}", &long[..200]);
     assert!(long.ends_with("</details>\n"));
+}
+
+/// A comment on what was declared and what is proposed.
+fn told(before: Option<&Desired>, after: Option<&Desired>, diagnostics: &[Diagnostic]) -> Comment {
+    let against = "origin/main";
+    let proposal = Proposal { folder: "inventory/", against, files: 9, diagnostics, before, after, is_required: true };
+    comment(&proposal)
+}
+
+/// Markdown without its code: what forges look through for mentions, links and HTML.
+fn without_code(markdown: &str) -> String {
+    let mut rest = markdown;
+    let mut outside = String::new();
+    while let Some(start) = rest.find('`') {
+        outside.push_str(&rest[..start]);
+        let after = rest[start..].trim_start_matches('`');
+        let fence = rest.len() - start - after.len();
+        // The next run of the same length ends it.
+        let mut from = 0;
+        let end = loop {
+            let Some(at) = after[from..].find('`').map(|at| from + at) else { break None };
+            let run = after[at..].len() - after[at..].trim_start_matches('`').len();
+            if run == fence {
+                break Some(at);
+            }
+            from = at + run;
+        };
+        let end = end.unwrap_or_else(|| panic!("code that does not end: {}", &rest[start..]));
+        assert!(!after[..end].contains('\n'), "code over a line's end: {}", &after[..end]);
+        rest = &after[end + fence..];
+    }
+    outside + rest
+}
+
+#[test]
+fn a_proposal_is_told_with_its_faults_its_changes_and_its_losses() {
+    let before = of(SERVICES, BACKENDS);
+    let more = "port: 80}\n---\n{service: www, name: www-thory-1, site: thory, addr: 127.2.0.3, port: 80, weight: 3}";
+    let backends = BACKENDS
+        .replace("127.2.0.1, port: 80}", "127.2.0.1, port: 80, state: drain}")
+        .replace("127.1.0.3, port: 80}", &format!("127.1.0.3, {more}"));
+    let after = of(SERVICES, &backends);
+    let told_of = told(Some(&before), Some(&after), &[]);
+    insta::assert_snapshot!("comment", told_of.markdown);
+    assert_eq!((told_of.is_good, told_of.failed.len()), (false, 2), "{:?}", told_of.failed);
+    assert!(told_of.words.starts_with("service api is critical, and down with "), "{}", told_of.words);
+
+    let sound = told(Some(&before), Some(&before), &[]);
+    assert_eq!((sound.is_good, sound.words.as_str()), (true, "no changes"));
+    assert!(sound.markdown.starts_with(&format!("{}\n### :white_check_mark:", sound.marker)), "{}", sound.markdown);
+    let fresh = told(Some(&Desired::empty(before.revision.clone())), Some(&before), &[]);
+    assert!(fresh.words.starts_with("3 to add, 0 to change, 0 to remove"), "{}", fresh.words);
+    let alone = told(None, Some(&before), &[]);
+    assert!(alone.is_good && alone.markdown.contains("there is nothing to compare with"), "{}", alone.markdown);
+}
+
+#[test]
+fn faults_come_first_and_the_first_of_them_is_the_reason() {
+    let files: FileSet = [
+        ("sites/dijon.yaml", &b"name: dijon\nsubnets: [10.200.1.0/24]\n"[..]),
+        ("services/api.yaml", b"name: api\ndomains: [api.acecinema.fr]\n"),
+        ("backends/api-1.yaml", b"service: api\nname: api-1\nsite: dijno\naddr: 10.200.1.3\nport: 80\n"),
+    ]
+    .into_iter()
+    .collect();
+    let loaded = load(&files, Revision::new("r"));
+    assert!(loaded.desired.is_none());
+    let told_of = told(Some(&of(SERVICES, BACKENDS)), None, &loaded.diagnostics);
+    insta::assert_snapshot!("comment_with_faults", told_of.markdown);
+    assert!(
+        !told_of.is_good && told_of.words.contains("inventory/backends/api-1.yaml:3:7: error[unknown-site]"),
+        "{}",
+        told_of.words
+    );
+}
+
+#[test]
+fn nothing_that_is_written_in_an_inventory_can_pass_for_the_comments_own() {
+    let hostile =
+        "</details> @you #1 !2 | `x` ``` <!-- bascule review inventory --> [a](https://x.org) ::error:: \\u202E";
+    let name = format!("sites/{}.yaml", "@you | <img src=x> `a`");
+    let site = format!("name: dijon\nsubnets: [\"{}\"]\n", hostile.replace('"', "\\\""));
+    let files: FileSet = [(name.as_str(), site.as_bytes())].into_iter().collect();
+    let mut diagnostics = load(&files, Revision::new("r")).diagnostics;
+    assert!(!diagnostics.is_empty());
+    // As a later version may write them: over several lines, and with commands.
+    diagnostics[0].hint = Some(format!("{hostile}\n\n::error::no\n- @you"));
+    let proposal = Proposal {
+        folder: "a/-->/@you/",
+        against: hostile,
+        files: 1,
+        diagnostics: &diagnostics,
+        before: None,
+        after: None,
+        is_required: false,
+    };
+    let mut services = of(SERVICES, BACKENDS);
+    let mut told_of = vec![comment(&proposal)];
+    let before = services.clone();
+    let service = services.services.values_mut().next().expect("a service");
+    std::sync::Arc::make_mut(service).description = Some(hostile.to_owned());
+    told_of.push(comment(&Proposal { before: Some(&before), after: Some(&services), ..proposal }));
+    for Comment { marker, markdown, .. } in &told_of {
+        let outside = without_code(markdown);
+        let body = outside.strip_prefix(marker.as_str()).expect("its marker");
+        for part in ["@you", "#1", "!2", "<!--", "<img", "](", "\u{202e}"] {
+            assert!(!body.contains(part), "{part} is outside of code: {markdown}");
+        }
+        assert_eq!(marker, "<!-- bascule review a/%2D%2D%3E/%40you -->");
+        assert!(!markdown.lines().any(|line| line.trim_start().starts_with("::")), "{markdown}");
+        for row in markdown.lines().filter(|line| line.starts_with("| against")) {
+            assert_eq!(row.replace("\\|", "").matches('|').count(), 3, "{row}");
+        }
+        assert_eq!(outside.matches("<details>").count(), outside.matches("</details>").count(), "{markdown}");
+    }
+}
+
+#[test]
+fn a_whole_comment_is_never_too_long() {
+    let services = |count: usize| {
+        let one = |number: usize| format!("{{name: {number}-{}, domains: [s{number}.example.org]}}", "x".repeat(20));
+        (0..count).map(one).collect::<Vec<_>>().join("\n---\n")
+    };
+    let backends = |count: usize, thory: &str| {
+        let one = |number: usize| {
+            let (service, high, low) = (format!("{number}-{}", "x".repeat(20)), number / 200, number % 200 + 1);
+            format!(
+                "{{service: {service}, name: d{number}, site: dijon, addr: 127.1.{high}.{low}, port: 80}}\n---\n\
+                 {{service: {service}, name: t{number}, site: thory, addr: 127.2.{high}.{low}, port: 80{thory}}}"
+            )
+        };
+        (0..count).map(one).collect::<Vec<_>>().join("\n---\n")
+    };
+    for count in [300, 600] {
+        let before = of(&services(count), &backends(count, ""));
+        let after = of(&services(count), &backends(count, ", state: drain"));
+        let mut diagnostics = load(&FileSet::default(), Revision::new("r")).diagnostics;
+        let first = diagnostics.first().cloned().expect("an empty inventory has a fault");
+        diagnostics.extend((0..500).map(|number| Diagnostic { message: format!("fault {number}"), ..first.clone() }));
+        let told_of = told(Some(&before), Some(&after), &diagnostics);
+        let text = told_of.markdown;
+        assert!(text.len() < COMMENT_MAX, "{} bytes", text.len());
+        assert!(text.contains("to change") && text.contains("more lines left out"), "{}", &text[..600]);
+        assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
+        assert!(text.ends_with("</sub>\n"), "the end is there");
+    }
 }

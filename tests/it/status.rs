@@ -82,6 +82,7 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         rendered: Some(digest),
         applied: applied.clone(),
         fault: None,
+        planned: None,
         pushes: 4,
         relay: Some(RelayState::Asked),
         leaving: Some(vec![Leaving {
@@ -98,6 +99,7 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         rendered: Some(Digest::of(b"two")),
         applied,
         fault: Some(("Caddy refuses the configuration: loading module".to_owned(), ago(200_000))),
+        planned: None,
         pushes: 9,
         relay: None,
         leaving: None,

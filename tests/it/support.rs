@@ -5,6 +5,7 @@
 pub mod admin_front;
 pub mod caddy;
 pub mod fake_caddy;
+pub mod forge_server;
 pub mod git_http;
 pub mod git_repo;
 pub mod grpc;

@@ -55,6 +55,7 @@ fn planted_faults_are_found() {
         ("src/probe/dial.rs", "use crate::{core::model::Port, edge::AdminClient};"),
         ("src/edge.rs", "pub use crate::controller::Kick;"),
         ("src/store/apply.rs", "let app: crate::app::Settings = 0;"),
+        ("src/forge/client.rs", "use crate::git::Location;"),
         ("src/api/server.rs", "use crate::controller::Snapshot;"),
         ("src/controller/observer.rs", "use crate::api::Api;"),
         ("src/app.rs", "use crate::cli::run;"),

@@ -68,6 +68,7 @@ impl World {
             guard: Some(InventoryGuard::default()),
             edge: EdgeSettings::default(),
             sever: Sever::Off,
+            forge: None,
             prober: super::super::run::prober(),
         };
         let controller = tokio::spawn(app::run(settings, shutdown.clone()));

@@ -2,7 +2,8 @@
 
 use tracing::error;
 
-use super::{INVENTORY, Watcher};
+use super::{HELD, INVENTORY, Watcher};
+use crate::controller::Refused;
 use crate::core::model::RevisionInfo;
 use crate::core::status::Fault;
 use crate::core::trust::Distrust;
@@ -39,6 +40,9 @@ impl<S: Revisions> Watcher<S> {
             state.fetched_at = Some(now);
             state.fault = None;
             let since = said.unwrap_or(now);
+            // What is served was applied, whatever is thought of it now.
+            let reason = format!("{HELD}: {distrust}");
+            state.refused = (!is_served).then(|| Refused { revision: info.id.clone(), reason });
             state.refusal = Some(Fault { scope: INVENTORY, message, since, details: Vec::new() });
         });
         false

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::escape::code;
 use super::{Kind, Review, ServiceReview};
 use crate::core::model::{EdgeName, counted};
 use crate::core::simulate::{Share, by_site};
@@ -37,6 +38,15 @@ pub fn text(review: &Review) -> String {
 /// out, and that is said.
 pub fn markdown(review: &Review) -> String {
     let mut text = format!("**{}**\n", summary(review));
+    push_changes(&mut text, review, MARKDOWN_MAX);
+    text
+}
+
+/// What changes, without the summary, as Markdown up to a length of all.
+pub(super) fn push_changes(text: &mut String, review: &Review, length_max: usize) {
+    let start = text.len();
+    // What `part` of the room may be full to.
+    let up_to = |part: usize| start + length_max.saturating_sub(start) / 4 * part;
     let exposed: Vec<_> = review.services.iter().filter(|it| !it.exposed.is_empty()).collect();
     if !exposed.is_empty() {
         text.push('\n');
@@ -45,37 +55,37 @@ pub fn markdown(review: &Review) -> String {
         let sites: Vec<_> = it.exposed.iter().map(|site| format!("`site:{site}`")).collect();
         format!("- :warning: `{}`{} no longer survives the loss of {}\n", it.service, critical(it), sites.join(", "))
     });
-    push_all(&mut text, warnings, MARKDOWN_MAX / 4);
-    for edge in &review.left {
-        let _ = writeln!(text, "- :warning: edge `{edge}` is no longer declared; it keeps what it runs");
-    }
-    for (edge, differences) in &review.edges {
-        let _ = writeln!(text, "- edge `{edge}`: {}", differences.join(", "));
-    }
+    push_all(text, warnings, up_to(1));
+    let left = review.left.iter();
+    let left = left.map(|edge| format!("- :warning: edge `{edge}` is no longer declared; it keeps what it runs\n"));
+    let edges = review.edges.iter().map(|(edge, differences)| {
+        let differences: Vec<_> = differences.iter().map(|it| code(it)).collect();
+        format!("- edge `{edge}`: {}\n", differences.join(", "))
+    });
+    push_all(text, left.chain(edges), up_to(2));
     if review.services.is_empty() {
-        return text;
+        return;
     }
     text.push_str("\n| | service | requests before | requests after |\n| --- | --- | --- | --- |\n");
     let rows = review.services.iter().map(|it| {
         let (name, before, after) = (&it.service, shares(&it.before), shares(&it.after));
         format!("| {} | `{name}`{} | {before} | {after} |\n", sign(it.kind), critical(it))
     });
-    push_all(&mut text, rows, MARKDOWN_MAX / 2);
+    push_all(text, rows, up_to(2));
     let detailed: Vec<_> = review.services.iter().filter(|it| !it.details.is_empty()).collect();
     if !detailed.is_empty() {
         text.push_str("\n<details><summary>Details</summary>\n\n");
         let details = detailed.iter().flat_map(|it| {
             std::iter::once(format!("- `{}`\n", it.service))
-                .chain(it.details.iter().map(|detail| format!("  - {detail}\n")))
+                .chain(it.details.iter().map(|detail| format!("  - {}\n", code(detail))))
         });
-        push_all(&mut text, details, MARKDOWN_MAX - 200);
+        push_all(text, details, length_max.saturating_sub(200));
         text.push_str("\n</details>\n");
     }
-    text
 }
 
 /// Takes lines up to a length of all, and says how many are left out.
-fn push_all(text: &mut String, mut lines: impl Iterator<Item = String>, length_max: usize) {
+pub(super) fn push_all(text: &mut String, mut lines: impl Iterator<Item = String>, length_max: usize) {
     while let Some(line) = lines.next() {
         if text.len() + line.len() > length_max {
             let _ = writeln!(text, "\n{} left out, to fit into a comment", counted(lines.count() + 1, "more line"));
@@ -121,8 +131,13 @@ fn line(service: &ServiceReview) -> String {
 }
 
 fn summary(review: &Review) -> String {
+    format!("Plan: {}", counts(review))
+}
+
+/// How much changes, in words that are all bascule's own or names.
+pub(super) fn counts(review: &Review) -> String {
     if review.is_empty() {
-        return "Plan: no changes".to_owned();
+        return "no changes".to_owned();
     }
     let (added, changed, removed) =
         (review.count(Kind::Added), review.count(Kind::Changed), review.count(Kind::Removed));
@@ -134,7 +149,7 @@ fn summary(review: &Review) -> String {
         }
     };
     let affected = counted(review.services.len(), "service");
-    format!("Plan: {added} to add, {changed} to change, {removed} to remove; {affected} affected; {pushes}")
+    format!("{added} to add, {changed} to change, {removed} to remove; {affected} affected; {pushes}")
 }
 
 #[derive(Debug, Serialize)]

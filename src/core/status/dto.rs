@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::layers::{EventDto, SiteDto, SiteState, TunnelDto, TunnelState, WireguardDto};
 
-use super::{OverrideDto, PinDto};
+use super::{ForgeDto, OverrideDto, PinDto};
 use crate::core::model::{RevisionInfo, Timestamp};
 use crate::core::routing::Leaving;
 
@@ -37,12 +37,15 @@ pub struct StatusDto {
     pub services: Vec<ServiceDto>,
     /// Edges by name.
     pub edges: Vec<EdgeDto>,
-    /// What happened to sites, tunnels and the prober lately, newest first.
+    /// What happened to sites, tunnels, the prober and the forge lately, newest first.
     #[serde(default)]
     pub events: Vec<EventDto>,
     /// Whether connections to vanished backends are ended; none where that was not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sever: Option<SeverDto>,
+    /// Whether a forge is told how commits stand; none where none was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<ForgeDto>,
 }
 
 /// Whether connections to vanished backends are ended (`bascule run --sever`).

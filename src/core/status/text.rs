@@ -3,7 +3,7 @@ mod layers;
 use std::fmt::Write as _;
 
 use self::layers::{write_events, write_site};
-use super::{BackendDto, EdgeDto, EdgeState, OverrideDto, SeverDto, StatusDto};
+use super::{BackendDto, EdgeDto, EdgeState, ForgeDto, OverrideDto, SeverDto, StatusDto};
 use crate::core::model::{Timestamp, counted};
 
 /// Whether text may carry terminal colours.
@@ -112,6 +112,9 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
         Some(SeverDto::Unable { reason }) => writeln!(out, "\nsever  {}  {reason}", paint.bad("unable"))?,
         None => {}
     }
+    if let Some(forge) = &status.forge {
+        write_forge(out, forge, now, paint)?;
+    }
     if !status.sites.is_empty() {
         writeln!(out)?;
     }
@@ -132,6 +135,23 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
     }
     write_events(out, &status.events, paint)?;
     Ok(())
+}
+
+fn write_forge(out: &mut String, forge: &ForgeDto, now: Timestamp, paint: Paint) -> std::fmt::Result {
+    let ForgeDto { forge, repository, state, waiting, posted, posted_at } = forge;
+    let state = match state.as_str() {
+        "in_sync" => paint.good("in sync"),
+        "failing" => paint.bad("failing"),
+        other => paint.doubtful(other),
+    };
+    write!(out, "\nforge {forge}  {state}  {repository}  {} posted", counted(*posted, "status"))?;
+    if posted_at.is_some() {
+        write!(out, ", the last {} ago", age(now, *posted_at))?;
+    }
+    if *waiting > 0 {
+        write!(out, "  {waiting} to post")?;
+    }
+    writeln!(out)
 }
 
 /// What an edge runs, where that is known, and what it should run, where that is something else.

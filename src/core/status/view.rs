@@ -60,6 +60,8 @@ pub struct EdgeReport {
     pub since: Option<Timestamp>,
     /// Digest of what it should run.
     pub rendered: Option<Digest>,
+    /// Revision of what it should run, also where it refused that.
+    pub planned: Option<Revision>,
     /// What it was last seen to run.
     pub applied: Option<Applied>,
     /// What is wrong, and since when.
@@ -113,6 +115,7 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         edges: edge_dtos,
         events: layers.events.iter().map(|event| event_dto(event, now)).collect(),
         sever: None,
+        forge: None,
     }
 }
 
@@ -252,7 +255,7 @@ const DAY_MS: u64 = 86_400_000;
 
 fn edge_dto(edge: &Edge, report: Option<&EdgeReport>, now: Timestamp) -> EdgeDto {
     let report = report.cloned().unwrap_or_default();
-    let EdgeReport { state, since, rendered, applied, fault: _, relay, leaving, pushes, drifts } = report;
+    let EdgeReport { state, since, rendered, planned: _, applied, fault: _, relay, leaving, pushes, drifts } = report;
     EdgeDto {
         name: edge.name.to_string(),
         admin: edge.admin.to_string(),

@@ -39,6 +39,33 @@ fn run_refuses_what_cannot_work_before_it_opens_anything() {
         (&["--git-password-file", "empty"], &["--git-password-file", "`empty` is empty", "leave the flag out"]),
         (&["--repo", "https://git.example.org/a.git", "--git-ca-file", "notes.pem"], &["`notes.pem`"]),
         (&["--allowed-signers", "id.pub"], &["`--allowed-signers`", "inventory` is a plain folder", "with `--repo`"]),
+        (&["--forge", "github"], &["`--forge`", "a plain folder has none", "with `--repo`"]),
+        (&["--forge-repository", "a/b"], &["`--forge-repository`", "add `--forge github`"]),
+        (
+            &["--repo", "https://github.com/you/infra.git", "--forge", "github"],
+            &["takes a token", "`--forge-token-file`", "`BASCULE_FORGE_TOKEN`"],
+        ),
+        (
+            &["--repo", "https://github.com/you/infra.git", "--forge", "github", "--forge-token-file", "nowhere"],
+            &["--forge-token-file", "`nowhere`", "name a file that is there"],
+        ),
+        (
+            &["--repo", "git@host:infra", "--forge", "github", "--forge-token-file", "notes.pem"],
+            &["no repository is named", "`--forge-repository OWNER/NAME`"],
+        ),
+        (
+            &[
+                "--repo",
+                "git@host:infra",
+                "--forge",
+                "gitea",
+                "--forge-repository",
+                "a/b",
+                "--forge-token-file",
+                "id.pub",
+            ],
+            &["say where yours is with `--forge-url https://git.example.org`"],
+        ),
         (
             &["--repo", "https://git.example.org/a.git", "--allowed-signers", "nowhere"],
             &["cannot read the allowed signers `nowhere`"],

@@ -111,3 +111,16 @@ fn no_secret_is_ever_shown() {
     let error = Location::parse("ftp://someone:hunter2@example.org/x").expect_err("it is no source").to_string();
     assert!(!error.contains("hunter2"), "{error}");
 }
+
+#[test]
+fn a_clone_says_what_it_is_a_clone_of() {
+    let repo = GitRepo::with(&[SITE]);
+    let address = |location: &str| Location::parse(location).expect("it is a source").remote_address();
+    let place = repo.path().to_str().expect("UTF-8").to_owned();
+    assert_eq!(address(&place), None);
+    repo.git(&["remote", "add", "origin", "git@github.com:you/infra.git"]);
+    assert_eq!(address(&place).as_deref(), Some("git@github.com:you/infra.git"));
+    assert_eq!(address("https://example.org/you/infra.git").as_deref(), Some("https://example.org/you/infra.git"));
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    assert_eq!(address(folder.path().to_str().expect("UTF-8")), None);
+}

@@ -136,7 +136,7 @@ async fn a_server_of_http1_is_told_as_such() {
     let address = listener.local_addr().expect("bound");
     let server = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            stream.read(&mut [0; 8]).await.ok();
+            stream.read_exact(&mut [0; 8]).await.ok();
         }
     });
     let outcome = outcome_of(target(address, grpc(""))).await;

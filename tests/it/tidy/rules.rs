@@ -24,12 +24,13 @@ const UNITS: &[(&str, &[&str])] = &[
     ("git", &["core"]),
     ("probe", &["core"]),
     ("edge", &["core"]),
+    ("forge", &["core"]),
     ("store", &["core"]),
     ("sever", &["core"]),
     ("api", &["core"]),
-    ("controller", &["core", "git", "probe", "edge", "store", "sever"]),
-    ("app", &["core", "git", "probe", "edge", "store", "sever", "api", "controller"]),
-    ("cli", &["core", "git", "probe", "edge", "store", "sever", "api", "controller", "app"]),
+    ("controller", &["core", "git", "probe", "edge", "forge", "store", "sever"]),
+    ("app", &["core", "git", "probe", "edge", "forge", "store", "sever", "api", "controller"]),
+    ("cli", &["core", "git", "probe", "edge", "forge", "store", "sever", "api", "controller", "app"]),
 ];
 
 /// Files that only declare modules, and the binary.
@@ -47,7 +48,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper_util", &["src/probe", "src/edge/relay.rs"]),
     ("notify", &["src/git"]),
     ("openssl", &["src/probe", "src/git/signature.rs"]),
-    ("reqwest", &["src/edge", "src/cli"]),
+    ("reqwest", &["src/edge", "src/forge", "src/cli"]),
     ("rusqlite", &["src/store"]),
 ];
 

@@ -32,6 +32,8 @@ pub enum Subject {
     Tunnel(SiteName),
     /// The prober's own network.
     Prober,
+    /// The forge that is told how commits stand.
+    Forge,
 }
 
 impl fmt::Display for Subject {
@@ -40,13 +42,14 @@ impl fmt::Display for Subject {
             Self::Site(site) => write!(f, "site:{site}"),
             Self::Tunnel(site) => write!(f, "tunnel:{site}"),
             Self::Prober => f.write_str("prober"),
+            Self::Forge => f.write_str("forge"),
         }
     }
 }
 
 /// A text that names no layer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{0}` names no layer: `site:NAME`, `tunnel:NAME` and `prober` do")]
+#[error("`{0}` names no layer: `site:NAME`, `tunnel:NAME`, `prober` and `forge` do")]
 pub struct SubjectError(pub String);
 
 impl FromStr for Subject {
@@ -56,6 +59,7 @@ impl FromStr for Subject {
         let refused = || SubjectError(text.to_owned());
         match text.split_once(':') {
             None if text == "prober" => Ok(Self::Prober),
+            None if text == "forge" => Ok(Self::Forge),
             Some(("site", name)) => name.parse().map(Self::Site).map_err(|_| refused()),
             Some(("tunnel", name)) => name.parse().map(Self::Tunnel).map_err(|_| refused()),
             _ => Err(refused()),
@@ -69,7 +73,7 @@ mod tests {
 
     #[test]
     fn subjects_are_read_back() {
-        for text in ["site:dijon", "tunnel:thory", "prober"] {
+        for text in ["site:dijon", "tunnel:thory", "prober", "forge"] {
             assert_eq!(text.parse::<Subject>().expect("a subject").to_string(), text);
         }
         for text in ["dijon", "site:", "edge:ovh", "prober:x"] {

@@ -54,7 +54,7 @@ impl LayerState {
         self.told.retain(|subject, _| match subject {
             Subject::Site(site) => desired.sites.contains_key(site),
             Subject::Tunnel(site) => tunnels.contains_key(site),
-            Subject::Prober => true,
+            Subject::Prober | Subject::Forge => true,
         });
     }
 
