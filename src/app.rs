@@ -21,17 +21,18 @@ use self::operators::Operators;
 use self::recall::recall_all;
 use crate::api::{self, Api, ApiSecrets, Webhooks};
 use crate::controller::{
-    Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot,
-    Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain,
+    Answering, Desk, EdgeReports, EdgeSettings, Hearing, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings,
+    PlanSnapshot, Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain,
 };
+use crate::core::caddy::evidence::Told;
 use crate::core::health::{Layers, Observed};
 use crate::core::inventory::{Edge, RevisionGuard};
 use crate::core::model::{DialAddress, Timestamp};
 use crate::core::routing::{InventoryGuard, Overrides};
 use crate::core::status::{Inputs, SeverDto, StatusDto, view};
-use crate::edge::{AdminSettings, Answer, Asked, CaddyAdmin, RelayServer};
+use crate::edge::{AdminSettings, Answer, Asked, CaddyAdmin, EvidenceListener, RelayServer};
 use crate::git::{Location, Source, SourceSettings, watch_local};
-use crate::probe::{LOOKS_BOUND, ProbeSet, Prober, ProberSettings, SAMPLES_BOUND, TunnelProber, TunnelSet};
+use crate::probe::{LOOKS_BOUND, ProbeSet, Prober, ProberSettings, SAMPLES_BOUND, Suspicions, TunnelProber, TunnelSet};
 use crate::sever::Severer;
 use crate::store::Store;
 
@@ -50,7 +51,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What others must have who tell this controller something.
     pub secrets: ApiSecrets,
-    /// Where relays of edges are answered; none: nowhere.
+    /// Where relays of edges are answered, and at the same UDP port told what clients meet; none: nowhere.
     pub relay: Option<DialAddress>,
     /// How much observation may take out of the whole inventory at once; none: all.
     pub guard: Option<InventoryGuard>,
@@ -133,10 +134,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let prober = Prober::new(prober)?;
     let listener = api::bind(listen).await?;
     let address = listener.local_addr().context("the API's address is not known")?;
-    let relay = match &relay {
-        Some(address) => Some(RelayServer::bind(address).await?),
-        None => None,
-    };
+    let ears = Ears::open(relay.as_ref()).await?;
     let store = Store::open(&state)?;
     info!(listen = %address, "API listens");
     let wires = Wires::default();
@@ -194,6 +192,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         plans: wires.plans.clone(),
         reports: wires.reports.clone(),
     };
+    ears.spawn(&wires, prober.suspicions(), &mut tasks);
     let targets = wires.targets.subscribe();
     tasks.spawn("observer", |stop| observer.run(remembered, stop));
     tasks.spawn("desk", |stop| desk.run(stop));
@@ -201,10 +200,6 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     tasks.spawn("prober", |stop| prober.run(targets, samples_tx, stop));
     spawn_layers(&mut tasks, &wires, &store);
     tasks.spawn("watcher", |stop| watcher.run(stop));
-    if let Some(relay) = relay {
-        let answer = wires.answer();
-        tasks.spawn("relay", |stop| relay.serve(answer, stop));
-    }
     spawn_severer(sever, &wires, &mut tasks);
     let source = wires.source.subscribe();
     let operator = Operators {
@@ -229,6 +224,40 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
 async fn serve(api: Api<Operators>, listener: TcpListener, stop: CancellationToken) {
     if let Err(error) = api.serve(listener, stop).await {
         error!(error = %chain(&error), "the API failed");
+    }
+}
+
+/// What hears edges.
+struct Ears {
+    relay: Option<RelayServer>,
+    evidence: Option<EvidenceListener>,
+}
+
+impl Ears {
+    /// Listens where relays are answered, and at the same port by UDP; not with a socket file, by which no edge tells anything.
+    async fn open(relay: Option<&DialAddress>) -> anyhow::Result<Self> {
+        let relay = match relay {
+            Some(address) => Some(RelayServer::bind(address).await?),
+            None => None,
+        };
+        let evidence = match relay.as_ref().and_then(RelayServer::address) {
+            Some(address) => Some(EvidenceListener::bind(address).await?),
+            None => None,
+        };
+        Ok(Self { relay, evidence })
+    }
+
+    fn spawn(self, wires: &Wires, suspicions: Suspicions, tasks: &mut Tasks) {
+        let Self { relay, evidence } = self;
+        if let Some(relay) = relay {
+            let answer = wires.answer();
+            tasks.spawn("relay", |stop| relay.serve(answer, stop));
+        }
+        if let Some(evidence) = evidence {
+            let hearing = Hearing { plans: wires.plans.subscribe(), suspicions };
+            let hear = Arc::new(move |told: Told<'_>| hearing.hear(told));
+            tasks.spawn("evidence listener", |stop| evidence.hear(hear, stop));
+        }
     }
 }
 

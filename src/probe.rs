@@ -17,12 +17,14 @@ mod limits;
 mod prober;
 mod schedule;
 mod stats;
+mod suspicions;
 mod target;
 mod tunnel;
 
 pub use self::limits::{OpenFilesError, raise_open_files};
 pub use self::prober::{Clock, Prober, ProberError, ProberSettings, SAMPLES_BOUND};
 pub use self::stats::{LAG_BOUNDS, LagHistogram, ProberSnapshot, ProberStats};
+pub use self::suspicions::Suspicions;
 pub use self::target::{ProbeSet, ProbeTarget, probe_set};
 pub use self::tunnel::{
     LOOKS_BOUND, PeerError, Peers, TunnelProber, TunnelSet, read_by_program, read_by_socket, read_peers, tunnel_set,

@@ -1,6 +1,6 @@
 //! The loop: takes sets in, starts what is due, sends samples.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -18,9 +18,10 @@ use super::attempt::{Attempt, Kept, attempt};
 use super::dial::Connectors;
 use super::schedule::{Bounds, Schedule, Start, Ticket};
 use super::stats::ProberStats;
+use super::suspicions::Suspicions;
 use super::target::ProbeSet;
 use crate::core::health::{Failure, Outcome, Sample, Vantage};
-use crate::core::model::Timestamp;
+use crate::core::model::{BackendName, Timestamp};
 
 /// A good bound for the channel of samples: half a second of 2,000 probes a second, 10,000 backends each 5 s. A receiver
 /// that writes to a disk may pause for that long and not be felt; one that pauses for longer slows probing down, which
@@ -98,6 +99,7 @@ pub struct Prober {
     connectors: Connectors,
     settings: ProberSettings,
     stats: ProberStats,
+    suspicions: Suspicions,
     epoch: Instant,
 }
 
@@ -106,12 +108,17 @@ impl Prober {
     pub fn new(settings: ProberSettings) -> Result<Self, ProberError> {
         let epoch = Instant::now();
         let connectors = Connectors::new().map_err(ProberError::Tls)?;
-        Ok(Self { connectors, settings, stats: ProberStats::new(epoch), epoch })
+        Ok(Self { connectors, settings, stats: ProberStats::new(epoch), suspicions: Suspicions::default(), epoch })
     }
 
     /// A handle on what it is doing.
     pub fn stats(&self) -> ProberStats {
         self.stats.clone()
+    }
+
+    /// Where it is told of backends that clients meet errors of.
+    pub fn suspicions(&self) -> Suspicions {
+        self.suspicions.clone()
     }
 
     /// Probes the newest set until `shutdown`, or until nobody receives samples any more. A set that has no sender any
@@ -125,7 +132,8 @@ impl Prober {
         samples: mpsc::Sender<Sample>,
         shutdown: CancellationToken,
     ) {
-        let Self { connectors, settings: ProberSettings { concurrency, idle_connections, clock }, stats, epoch } = self;
+        let Self { connectors, settings, stats, suspicions, epoch } = self;
+        let ProberSettings { concurrency, idle_connections, clock } = settings;
         let worker = Arc::new(Worker { connectors, clock, samples, stats, shutdown });
         let schedule = Schedule::new(epoch, Bounds { concurrency, idle_connections, fast: FAST });
         let mut floor = Floor {
@@ -152,6 +160,7 @@ impl Prober {
                     Err(_) => has_sender = false,
                 },
                 Some(ended) = floor.tasks.join_next() => floor.end(ended),
+                suspects = suspicions.take() => floor.suspect(&suspects),
                 () = sleep_until(next.unwrap_or(epoch)), if next.is_some() => {}
             }
         }
@@ -190,6 +199,13 @@ impl Floor {
             if let Some(abort) = self.aborts.remove(&ticket) {
                 abort.abort();
             }
+        }
+    }
+
+    fn suspect(&mut self, suspects: &BTreeSet<BackendName>) {
+        let now = Instant::now();
+        for backend in suspects {
+            self.schedule.suspect(backend, now);
         }
     }
 

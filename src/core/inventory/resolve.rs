@@ -226,7 +226,11 @@ fn relay_of(doc: Option<RelayDoc>, admin: &AdminAddress) -> Option<Relay> {
         Some(doc) => doc.enabled.unwrap_or(true),
         None => admin.is_loopback(),
     };
-    let RelayDoc { enabled: _, bascule, listen } = doc.unwrap_or_default();
-    let relay = |bascule, listen| Relay { bascule, listen };
-    is_wanted.then(|| relay(bascule.unwrap_or_else(DialAddress::bascule_relay), listen.unwrap_or_else(Listener::relay)))
+    let RelayDoc { enabled: _, bascule, listen, evidence } = doc.unwrap_or_default();
+    is_wanted.then(|| {
+        let bascule = bascule.unwrap_or_else(DialAddress::bascule_relay);
+        // A socket file whose reader is slow or gone makes Caddy wait, or write to its own error output.
+        let evidence = evidence.unwrap_or(true) && matches!(bascule, DialAddress::Tcp { .. });
+        Relay { bascule, listen: listen.unwrap_or_else(Listener::relay), evidence }
+    })
 }
