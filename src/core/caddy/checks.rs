@@ -23,7 +23,8 @@ const RELAY_INTERVALS: [Duration; 2] = [Duration::from_millis(250), Duration::fr
 /// (`benches/relay.rs`): 200 a second cost it 0.08 of a core and bascule 0.006, so these cost a tenth of one.
 const RELAY_CHECKS_PER_SECOND: u64 = 250;
 /// Failures after which Caddy believes the relay. Not one: the first checks of a new configuration may meet the moment in
-/// which the relay changes hands with it, and a tier would be empty for an interval.
+/// which the relay changes hands with it, and a tier would be empty for an interval. The next one comes an interval later, when
+/// that is over: also with the shortest one, two in a row were not seen in 60 loads of 40 upstreams under full load.
 const RELAY_FAILS: u32 = 2;
 /// An edge with more upstreams than this has no active checks, and chains without a sweep. At every push Caddy makes all
 /// checks at once and builds every handler anew: with 4,000 upstreams a push took most of a minute and requests waited for
