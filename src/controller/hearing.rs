@@ -26,10 +26,8 @@ impl Hearing {
             return false;
         }
         let Some(backend) = backend_of(&snapshot.plan.effective, &told) else { return false };
-        if told.is_fault() {
-            debug!(%backend, edge = told.edge, status = told.status, "clients meet errors");
-            self.suspicions.tell(backend);
-        }
+        debug!(%backend, edge = told.edge, status = told.status, "clients meet errors");
+        self.suspicions.tell(backend);
         true
     }
 }
