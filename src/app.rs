@@ -1,8 +1,10 @@
 //! The composition root: builds, wires, spawns, shuts down.
 
 mod archive;
+mod ears;
 mod operators;
 mod recall;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,12 +15,13 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::ears::Ears;
 use self::operators::Operators;
 use self::recall::recall_all;
+use self::tasks::Tasks;
 use crate::api::{self, Api, ApiSecrets, Webhooks};
 use crate::controller::{
     Announcer, Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings,
@@ -29,7 +32,7 @@ use crate::core::inventory::{Edge, RevisionGuard};
 use crate::core::model::{DialAddress, Timestamp};
 use crate::core::routing::{InventoryGuard, Overrides};
 use crate::core::status::{ForgeReport, Inputs, SeverDto, StatusDto, view};
-use crate::edge::{AdminSettings, Answer, Asked, RelayServer, ScopedAdmin};
+use crate::edge::{AdminSettings, Answer, Asked, ScopedAdmin};
 use crate::forge::{Forge, ForgeSettings};
 use crate::git::{Location, Source, SourceSettings, watch_local};
 use crate::probe::{LOOKS_BOUND, ProbeSet, Prober, ProberSettings, SAMPLES_BOUND, TunnelProber, TunnelSet};
@@ -51,7 +54,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What others must have who tell this controller something.
     pub secrets: ApiSecrets,
-    /// Where relays of edges are answered; none: nowhere.
+    /// Where relays of edges are answered, and at the same UDP port told what clients meet; none: nowhere.
     pub relay: Option<DialAddress>,
     /// How much observation may take out of the whole inventory at once; none: all.
     pub guard: Option<InventoryGuard>,
@@ -77,9 +80,6 @@ pub enum Sever {
 
 /// The longest that a source which cannot be read is left alone.
 const SOURCE_RETRY_MAX: Duration = Duration::from_mins(5);
-/// The longest that shutdown waits for work under way: a push to an edge has its own, shorter deadline.
-const SHUTDOWN_MAX: Duration = Duration::from_secs(20);
-
 /// The wall clock.
 pub fn now() -> Timestamp {
     Timestamp::from_system(SystemTime::now())
@@ -139,10 +139,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let (prober, forge) = (Prober::new(prober)?, forge.map(Forge::new).transpose()?);
     let listener = api::bind(listen).await?;
     let address = listener.local_addr().context("the API's address is not known")?;
-    let relay = match &relay {
-        Some(address) => Some(RelayServer::bind(address).await?),
-        None => None,
-    };
+    let ears = Ears::open(relay.as_ref()).await?;
     let store = Store::open(&state)?;
     info!(listen = %address, "API listens");
     let wires = Wires::default();
@@ -200,6 +197,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         plans: wires.plans.clone(),
         reports: wires.reports.clone(),
     };
+    ears.spawn(&wires, prober.suspicions(), &mut tasks);
     let targets = wires.targets.subscribe();
     tasks.spawn("observer", |stop| observer.run(remembered, stop));
     tasks.spawn("desk", |stop| desk.run(stop));
@@ -207,10 +205,6 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     tasks.spawn("prober", |stop| prober.run(targets, samples_tx, stop));
     spawn_layers(&mut tasks, &wires, &store);
     tasks.spawn("watcher", |stop| watcher.run(stop));
-    if let Some(relay) = relay {
-        let answer = wires.answer();
-        tasks.spawn("relay", |stop| relay.serve(answer, stop));
-    }
     spawn_severer(sever, &wires, &mut tasks);
     spawn_announcer(forge, &wires, &store, &mut tasks);
     let source = wires.source.subscribe();
@@ -346,44 +340,4 @@ fn look(wires: &Wires) -> StatusDto {
         edges: &edges,
     });
     StatusDto { sever: wires.sever.borrow().clone(), ..status }.with_forge(wires.forge.borrow().as_ref())
-}
-
-/// The tasks of the controller: one that ends before shutdown ends them all.
-struct Tasks {
-    shutdown: CancellationToken,
-    set: JoinSet<&'static str>,
-    guards: Vec<Box<dyn Send>>,
-}
-
-impl Tasks {
-    fn new(shutdown: CancellationToken) -> Self {
-        Self { shutdown, set: JoinSet::new(), guards: Vec::new() }
-    }
-
-    fn spawn<F>(&mut self, name: &'static str, start: impl FnOnce(CancellationToken) -> F)
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        let task = start(self.shutdown.child_token());
-        self.set.spawn(async move {
-            task.await;
-            name
-        });
-    }
-
-    /// Waits for the end: none at shutdown, else the task that ended by itself.
-    async fn join(mut self) -> Option<&'static str> {
-        let culprit = tokio::select! {
-            () = self.shutdown.cancelled() => None,
-            ended = self.set.join_next() => Some(ended.and_then(Result::ok).unwrap_or("task that panicked")),
-        };
-        // Something that ends at shutdown may win the race above; it is no culprit.
-        let culprit = culprit.filter(|_| !self.shutdown.is_cancelled());
-        self.shutdown.cancel();
-        let all_ended = async { while self.set.join_next().await.is_some() {} };
-        if tokio::time::timeout(SHUTDOWN_MAX, all_ended).await.is_err() {
-            warn!("some tasks did not end in time and are left");
-        }
-        culprit
-    }
 }

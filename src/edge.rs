@@ -7,6 +7,7 @@ mod admin;
 mod apply;
 mod client;
 mod error;
+mod evidence;
 mod relay;
 mod scoped;
 
@@ -14,5 +15,6 @@ pub use self::admin::Admin;
 pub use self::apply::{ApplyReport, ApplySettings, Clock, Order, Outcome, apply};
 pub use self::client::{AdminSettings, CaddyAdmin, ClientError};
 pub use self::error::{AdminError, BoxError, FaultClass, Request};
+pub use self::evidence::{EvidenceError, EvidenceListener, Hear};
 pub use self::relay::{Answer, Asked, RelayError, RelayServer};
 pub use self::scoped::ScopedAdmin;

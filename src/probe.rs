@@ -18,6 +18,7 @@ mod prober;
 mod schedule;
 mod secrets;
 mod stats;
+mod suspicions;
 mod target;
 mod tunnel;
 
@@ -25,6 +26,7 @@ pub use self::limits::{OpenFilesError, raise_open_files};
 pub use self::prober::{Clock, Prober, ProberError, ProberSettings, SAMPLES_BOUND};
 pub use self::secrets::{AllowedSecret, Secrets};
 pub use self::stats::{LAG_BOUNDS, LagHistogram, ProberSnapshot, ProberStats};
+pub use self::suspicions::Suspicions;
 pub use self::target::{ProbeSet, ProbeTarget, probe_set};
 pub use self::tunnel::{
     LOOKS_BOUND, PeerError, Peers, TunnelProber, TunnelSet, read_by_program, read_by_socket, read_peers, tunnel_set,

@@ -59,6 +59,7 @@ pub(super) struct Args {
     #[arg(long, env = "BASCULE_LISTEN", default_value = "127.0.0.1:7500", value_name = "ADDRESS", value_parser = addresses::listen)]
     listen: SocketAddr,
     /// Where the verdict relays of edges are answered: an address, a socket file (`unix//run/bascule/relay.sock`), or `off`.
+    /// At an address, edges also tell by UDP of the errors that clients meet.
     #[arg(long, env = "BASCULE_RELAY", default_value = "127.0.0.1:7501")]
     relay: RelayArg,
     /// Time between two looks at an edge that is as it should be, to repair what was changed by hand.

@@ -8,6 +8,7 @@ mod chain;
 mod checks;
 pub mod compare;
 mod diff;
+pub mod evidence;
 mod handler;
 mod json;
 mod links;

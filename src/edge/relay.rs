@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,10 +79,10 @@ impl RelayServer {
         Ok(Self { listener })
     }
 
-    /// The TCP port that is listened on; none with a socket file.
-    pub fn port(&self) -> Option<u16> {
+    /// The TCP address that is listened on; none with a socket file.
+    pub fn address(&self) -> Option<SocketAddr> {
         match &self.listener {
-            Listener::Tcp(listener) => listener.local_addr().ok().map(|addr| addr.port()),
+            Listener::Tcp(listener) => listener.local_addr().ok(),
             Listener::Unix(_) => None,
         }
     }

@@ -1,6 +1,6 @@
 //! The loop: takes sets in, starts what is due, sends samples.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use super::dial::Connectors;
 use super::schedule::{Bounds, Schedule, Start, Ticket};
 use super::secrets::Secrets;
 use super::stats::ProberStats;
+use super::suspicions::Suspicions;
 use super::target::ProbeSet;
 use crate::core::health::{Failure, Outcome, Sample, Vantage};
-use crate::core::model::Timestamp;
+use crate::core::model::{BackendName, Timestamp};
 
 /// A good bound for the channel of samples: half a second of 2,000 probes a second, 10,000 backends each 5 s. A receiver
 /// that writes to a disk may pause for that long and not be felt; one that pauses for longer slows probing down, which
@@ -101,6 +102,7 @@ pub struct Prober {
     connectors: Connectors,
     settings: ProberSettings,
     stats: ProberStats,
+    suspicions: Suspicions,
     epoch: Instant,
 }
 
@@ -109,12 +111,17 @@ impl Prober {
     pub fn new(settings: ProberSettings) -> Result<Self, ProberError> {
         let epoch = Instant::now();
         let connectors = Connectors::new().map_err(ProberError::Tls)?;
-        Ok(Self { connectors, settings, stats: ProberStats::new(epoch), epoch })
+        Ok(Self { connectors, settings, stats: ProberStats::new(epoch), suspicions: Suspicions::default(), epoch })
     }
 
     /// A handle on what it is doing.
     pub fn stats(&self) -> ProberStats {
         self.stats.clone()
+    }
+
+    /// Where it is told of backends that clients meet errors of.
+    pub fn suspicions(&self) -> Suspicions {
+        self.suspicions.clone()
     }
 
     /// Probes the newest set until `shutdown`, or until nobody receives samples any more. A set that has no sender any
@@ -128,7 +135,7 @@ impl Prober {
         samples: mpsc::Sender<Sample>,
         shutdown: CancellationToken,
     ) {
-        let Self { connectors, settings, stats, epoch } = self;
+        let Self { connectors, settings, stats, suspicions, epoch } = self;
         let ProberSettings { concurrency, idle_connections, clock, secrets } = settings;
         let means = Means { connectors, secrets };
         let worker = Arc::new(Worker { means, clock, samples, stats, shutdown });
@@ -157,6 +164,7 @@ impl Prober {
                     Err(_) => has_sender = false,
                 },
                 Some(ended) = floor.tasks.join_next() => floor.end(ended),
+                suspects = suspicions.take() => floor.suspect(&suspects),
                 () = sleep_until(next.unwrap_or(epoch)), if next.is_some() => {}
             }
         }
@@ -195,6 +203,13 @@ impl Floor {
             if let Some(abort) = self.aborts.remove(&ticket) {
                 abort.abort();
             }
+        }
+    }
+
+    fn suspect(&mut self, suspects: &BTreeSet<BackendName>) {
+        let now = Instant::now();
+        for backend in suspects {
+            self.schedule.suspect(backend, now);
         }
     }
 

@@ -15,6 +15,13 @@ use crate::core::model::BackendName;
 /// An interval below this would spin. The inventory has no shorter one; a target made by hand might.
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 
+/// Shortest time between two probes of a backend that passes them while clients meet errors of it: one bad page costs four
+/// probes a second at most, whatever its clients do.
+const SUSPICION_GAP: Duration = Duration::from_millis(250);
+
+/// How long before a probe what clients met still speaks of the same trouble.
+const SUSPICION_KEPT: Duration = Duration::from_secs(1);
+
 /// One started probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Ticket(u64);
@@ -50,6 +57,10 @@ pub(super) struct Bounds {
 ///
 /// A backend in doubt has its turns by its fast interval, with the same phase, as long as there are no more of them than the
 /// bound.
+///
+/// A backend that is suspected, since clients meet errors of it, is asked out of turn; and while its probes fail, again and
+/// again at the time of confirmation, until the doubt is settled. A probe that passes ends this. Its turns stay where they
+/// are.
 #[derive(Debug)]
 pub(super) struct Schedule<C> {
     epoch: Instant,
@@ -75,9 +86,27 @@ struct Entry<C> {
     doubt: Doubt,
     /// True while it has its turns by its fast interval.
     is_fast: bool,
+    /// When its newest probe started.
+    started: Option<Instant>,
+    /// When clients last met an error of it, as far as no probe has passed since.
+    suspected: Option<Instant>,
 }
 
 impl<C> Entry<C> {
+    /// The earliest time for a probe out of turn.
+    fn soonest(&self, now: Instant) -> Instant {
+        let confirm = self.target.probe.confirm_interval;
+        let gap = if self.doubt.is_open() { confirm } else { SUSPICION_GAP.max(confirm) };
+        self.started.map_or(now, |started| now.max(started + gap))
+    }
+
+    /// True where what clients met and what a probe found, one that started then, speak against it together.
+    fn is_confirming(&self, outcome: &Outcome, started: Instant) -> bool {
+        let is_recent = |at: Instant| started.saturating_duration_since(at) <= SUSPICION_KEPT;
+        let is_failure = outcome.tells_of_backend() && !outcome.is_pass();
+        is_failure && self.is_fast && self.suspected.is_some_and(is_recent)
+    }
+
     fn interval(&self) -> Duration {
         let probe = &self.target.probe;
         let interval = if self.is_fast { probe.fast_interval.min(probe.interval) } else { probe.interval };
@@ -144,6 +173,21 @@ impl<C> Schedule<C> {
         obsolete
     }
 
+    /// Clients meet errors of a backend: it is asked now, or as soon as it may be asked again. One that is known to be down
+    /// is not asked more often for it, nor one that is not known at all.
+    pub(super) fn suspect(&mut self, name: &BackendName, now: Instant) {
+        let Some(entry) = self.entries.get_mut(name).filter(|entry| !entry.doubt.is_down()) else { return };
+        entry.suspected = Some(now);
+        // One that is asked at this moment is looked at when it is done.
+        let State::Due(planned) = entry.state else { return };
+        let at = entry.soonest(now);
+        if at < planned {
+            entry.state = State::Due(at);
+            self.due.remove(&(planned, name.clone()));
+            self.due.insert((at, name.clone()));
+        }
+    }
+
     /// The next probe to start now, if one is due and a slot is free.
     pub(super) fn start(&mut self, now: Instant) -> Option<Start<C>> {
         if self.running.len() >= self.bounds.concurrency.get() {
@@ -191,7 +235,17 @@ impl<C> Schedule<C> {
         // A backend is never asked twice at a time. Of the turns that passed while this probe ran, the latest is made up
         // for at once (else a timeout as long as the interval would halve the rate) and those before it are skipped.
         let turn = planned.max(grid.turn_after(now).saturating_sub(1));
-        let at = grid.time(turn);
+        let mut at = grid.time(turn);
+        if entry.is_confirming(outcome, started) {
+            // Not at a turn that happens to come before: failures in the same moment say as much as one.
+            at = entry.soonest(now);
+        } else if outcome.is_pass() {
+            // What clients met while the probe ran, it may not have seen.
+            entry.suspected = entry.suspected.filter(|at| *at > started);
+            if entry.suspected.is_some() {
+                at = at.min(entry.soonest(now));
+            }
+        }
         entry.state = State::Due(at);
         let is_fast = entry.is_fast;
         self.due.insert((at, backend));
@@ -225,6 +279,7 @@ impl<C> Schedule<C> {
         let ticket = Ticket(self.next_number);
         self.next_number += 1;
         entry.state = State::Running(ticket);
+        entry.started = Some(now);
         let idle = std::mem::take(&mut entry.idle);
         self.idle_count -= idle.len();
         let target = Arc::clone(&entry.target);
@@ -239,7 +294,16 @@ impl<C> Schedule<C> {
         self.fresh.insert((number, name.clone()));
         let state = State::Fresh { number, since: now };
         let (target, phase) = (Arc::new(target.clone()), phase_of(name));
-        let entry = Entry { target, phase, state, idle: Vec::new(), doubt: Doubt::default(), is_fast: false };
+        let entry = Entry {
+            target,
+            phase,
+            state,
+            idle: Vec::new(),
+            doubt: Doubt::default(),
+            is_fast: false,
+            started: None,
+            suspected: None,
+        };
         self.entries.insert(name.clone(), entry);
     }
 

@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod diagnostics;
 mod drain;
+mod evidence;
 mod failback;
 mod faults;
 mod forges;

@@ -1,12 +1,13 @@
 //! See `src/edge.rs`.
 //!
 //! `cases` holds the fault suite, which runs against a fake and against a real Caddy alike (`stage`); `real_caddy` what only
-//! a real one can show.
+//! a real one can show; `evidence` what is heard of an edge.
 
 #![expect(unreachable_pub, reason = "a test binary has no outside; `pub` says what other test modules may use")]
 
 mod cases;
 mod client;
+mod evidence;
 mod real_caddy;
 mod stage;
 

@@ -112,10 +112,13 @@ impl Config {
 
     /// What a route does with a request: what its only handler does, or the one after variables were set.
     fn link(&mut self, context: &Context<'_>, route: &Value) -> Result<Link, String> {
-        let (context, handler) = match list(&route["handle"]) {
+        // What says under which name a request is logged serves nobody.
+        let is_log = |it: &&Value| it["handler"] == "log_append" || it.get("access_logger_names").is_some();
+        let handlers: Vec<_> = list(&route["handle"]).iter().filter(|it| !is_log(it)).collect();
+        let (context, handler) = match *handlers {
             [handler] => (*context, handler),
             [vars, handler] if vars["handler"] == "vars" => (Context { vars, ..*context }, handler),
-            other => return Err(format!("unknown handlers {other:?}")),
+            ref other => return Err(format!("unknown handlers {other:?}")),
         };
         match handler["handler"].as_str() {
             Some("reverse_proxy") => {

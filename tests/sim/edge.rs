@@ -18,7 +18,7 @@ use super::request::{End, Kind, Request};
 use super::truth::{Condition, Truth, Vantage};
 
 /// How often the checks of an edge are looked at; the shortest interval that is rendered.
-pub(crate) const CHECK_LOOK: Duration = Duration::from_millis(500);
+pub(crate) const CHECK_LOOK: Duration = Duration::from_millis(250);
 
 /// Whether an edge's admin API answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,13 +16,15 @@ use crate::core::routing::Effective;
 /// back, so that it does not delay the return, and as long as that, so that a dead machine costs few stalls until it is
 /// judged down.
 const PASSIVE_FAIL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10);
-/// Shortest time between two checks of one upstream through the relay. A verdict acts after two of them, at most.
-const RELAY_INTERVAL_MIN: Duration = Duration::from_millis(500);
+/// Times between two checks of one upstream through the relay, below a second. A verdict acts after two of them, at most. An
+/// edge has the first one as long as its checks are within what it makes in a second.
+const RELAY_INTERVALS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(500)];
 /// Checks through the relay that an edge makes in a second; with more upstreams the interval grows. Measured on Caddy 2.11
 /// (`benches/relay.rs`): 200 a second cost it 0.08 of a core and bascule 0.006, so these cost a tenth of one.
 const RELAY_CHECKS_PER_SECOND: u64 = 250;
 /// Failures after which Caddy believes the relay. Not one: the first checks of a new configuration may meet the moment in
-/// which the relay changes hands with it, and a tier would be empty for an interval.
+/// which the relay changes hands with it, and a tier would be empty for an interval. The next one comes an interval later, when
+/// that is over: also with the shortest one, two in a row were not seen in 60 loads of 40 upstreams under full load.
 const RELAY_FAILS: u32 = 2;
 /// An edge with more upstreams than this has no active checks, and chains without a sweep. At every push Caddy makes all
 /// checks at once and builds every handler anew: with 4,000 upstreams a push took most of a minute and requests waited for
@@ -53,6 +55,14 @@ impl<'e> Checking<'e> {
         matches!(self, Self::Relay { .. })
     }
 
+    /// The edge and its relay, where it tells of the errors that clients meet.
+    pub(super) fn evidence(&self) -> Option<(&'e Edge, &'e Relay)> {
+        match *self {
+            Self::Relay { edge, relay, .. } if relay.evidence => Some((edge, relay)),
+            Self::Relay { .. } | Self::Backends | Self::Nobody => None,
+        }
+    }
+
     /// True for an edge whose configuration is kept small.
     pub(super) const fn is_lean(&self) -> bool {
         matches!(self, Self::Nobody)
@@ -65,11 +75,21 @@ impl<'e> Checking<'e> {
             _ if upstreams > LARGE => Self::Nobody,
             None => Self::Backends,
             Some(relay) => {
-                let seconds = u64::try_from(upstreams).unwrap_or(u64::MAX) / RELAY_CHECKS_PER_SECOND;
-                // Whole seconds past the first, so that one backend more or less does not change every service's check.
-                Self::Relay { edge, relay, interval: RELAY_INTERVAL_MIN.max(Duration::from_secs(seconds)) }
+                Self::Relay { edge, relay, interval: relay_interval(u64::try_from(upstreams).unwrap_or(u64::MAX)) }
             }
         }
+    }
+}
+
+/// Time between two checks of one upstream, of so many.
+///
+/// In few steps, so that one backend more or less does not change every service's check: whole seconds past the first.
+fn relay_interval(upstreams: u64) -> Duration {
+    let [shortest, short] = RELAY_INTERVALS;
+    if upstreams * 4 <= RELAY_CHECKS_PER_SECOND {
+        shortest
+    } else {
+        short.max(Duration::from_secs(upstreams / RELAY_CHECKS_PER_SECOND))
     }
 }
 
@@ -241,6 +261,15 @@ fn is_the_same_in_go(pattern: &str) -> bool {
 mod tests {
     use super::*;
     use crate::core::inventory::BodyPattern;
+
+    #[test]
+    fn checks_are_as_frequent_as_an_edge_can_make_them() {
+        for (upstreams, millis) in
+            [(0, 250), (62, 250), (63, 500), (250, 1_000), (499, 1_000), (500, 2_000), (1_500, 6_000)]
+        {
+            assert_eq!(relay_interval(upstreams), Duration::from_millis(millis), "{upstreams}");
+        }
+    }
 
     #[test]
     fn only_what_means_the_same_is_asked_by_caddy() {

@@ -4,9 +4,15 @@
 //! of, and a route exists only while it is written. Fields stand in the order of their keys, since the bytes must be
 //! those of [`canonical_bytes`](super::compare::canonical_bytes).
 
+mod logging;
+
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
+
+pub(super) use self::logging::{
+    Encoder, EvidenceLog, Filter, FilterEncoder, Log, LogField, LogName, Logging, Logs, NetWriter, Sampling,
+};
 
 use crate::core::inventory::UpstreamTls;
 use crate::core::model::{Email, Hostname};
@@ -16,21 +22,6 @@ pub(super) struct Config<'e> {
     pub(super) apps: Apps<'e>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) logging: Option<Logging>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Logging {
-    pub(super) logs: Logs,
-}
-
-#[derive(Serialize)]
-pub(super) struct Logs {
-    pub(super) default: Log,
-}
-
-#[derive(Serialize)]
-pub(super) struct Log {
-    pub(super) exclude: [&'static str; 1],
 }
 
 #[derive(Serialize)]
@@ -86,6 +77,8 @@ pub(super) struct Server<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) errors: Option<ErrorRoutes<'e>>,
     pub(super) listen: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) logs: Option<Empty>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) named_routes: Option<&'e BTreeMap<String, Route<'static>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +189,8 @@ pub(super) enum Handler<'e> {
     Copy(CopyResponse),
     Vars(Vars),
     Invoke(Invoke),
+    LogName(LogName),
+    LogField(LogField),
 }
 
 #[derive(Serialize)]

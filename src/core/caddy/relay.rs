@@ -62,6 +62,7 @@ pub(super) fn server(relay: &Relay) -> Server<'_> {
         automatic_https: AutomaticHttps::off(),
         errors: Some(ErrorRoutes { routes: errors }),
         listen: vec![relay.listen.caddy_address()],
+        logs: None,
         named_routes: None,
         protocols: Some(["h1"]),
         routes: Routes(Box::new(move || Box::new(std::iter::once_with(ask)))),

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::checks::Checking;
-use super::handler;
 use super::json::{AutomaticHttps, Empty, Handler, HostMatcher, Matcher, Route, Routes, Server, StaticResponse};
 use super::matcher::Overlaps;
 use super::pool::Pool;
 use super::relay;
 use super::render::{all_domains, route_id};
 use super::sweep::Sweeps;
+use super::{evidence, handler};
 use crate::core::inventory::{Edge, Tls};
 use crate::core::model::{HTTP_PORT, HTTPS_PORT, Listener, Scheme};
 use crate::core::routing::{Effective, EffectiveService};
@@ -38,19 +38,18 @@ pub(super) fn servers<'e>(parts: Parts<'e>, edge: &Edge) -> BTreeMap<&'static st
     let mut servers = BTreeMap::new();
     if !secure.is_empty() {
         let tls_connection_policies = Some([Empty {}]);
-        let named_routes = parts.sweeps.routes();
-        let server = server(&secure, service_routes(parts));
+        let server = service_server(&secure, parts);
         let automatic_https = match edge.tls {
             // The names of the routes are what Caddy gets certificates for, from whom its configuration says.
             Tls::Edge => AutomaticHttps { disable: false, disable_redirects: true },
             Tls::Acme { .. } | Tls::Internal | Tls::Off => AutomaticHttps::off(),
         };
-        servers.insert(HTTPS_SERVER, Server { automatic_https, named_routes, tls_connection_policies, ..server });
+        servers.insert(HTTPS_SERVER, Server { automatic_https, tls_connection_policies, ..server });
     }
     if !plain.is_empty() {
         let server = match secure.first() {
             Some(target) => server(&plain, redirect_routes(parts.effective, target)),
-            None => Server { named_routes: parts.sweeps.routes(), ..server(&plain, service_routes(parts)) },
+            None => service_server(&plain, parts),
         };
         servers.insert(HTTP_SERVER, server);
     }
@@ -83,6 +82,7 @@ fn server<'e>(listeners: &[&Listener], routes: Routes<'e>) -> Server<'e> {
         automatic_https: AutomaticHttps::off(),
         errors: None,
         listen: listeners.iter().map(|listener| listener.caddy_address()).collect(),
+        logs: None,
         named_routes: None,
         protocols: None,
         routes,
@@ -90,11 +90,19 @@ fn server<'e>(listeners: &[&Listener], routes: Routes<'e>) -> Server<'e> {
     }
 }
 
+/// A server that has the services.
+fn service_server<'e>(listeners: &[&Listener], parts: Parts<'e>) -> Server<'e> {
+    let logs = parts.checking.evidence().map(|_| Empty {});
+    Server { logs, named_routes: parts.sweeps.routes(), ..server(listeners, service_routes(parts)) }
+}
+
 fn service_routes<'e>(parts: Parts<'e>) -> Routes<'e> {
     let Parts { effective, overlaps, checking, pool, sweeps } = parts;
     let route = move |service: &'e Arc<EffectiveService>| Route {
         id: Some(route_id(&service.service.name)),
-        handle: vec![handler::handler(service, &checking, pool, sweeps)],
+        handle: evidence::handlers(service, &checking)
+            .chain([handler::handler(service, &checking, pool, sweeps)])
+            .collect(),
         matchers: overlaps.matchers(&service.service).into_iter().map(Matcher::Host).collect(),
         terminal: true,
     };

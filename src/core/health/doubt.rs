@@ -31,6 +31,11 @@ impl Doubt {
         }
     }
 
+    /// True where enough answers have said that the backend is down.
+    pub const fn is_down(self) -> bool {
+        matches!(self.believed, Verdict::Down)
+    }
+
     /// True while the next answer matters more than usual.
     pub const fn is_open(self) -> bool {
         match self.believed {

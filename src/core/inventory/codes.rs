@@ -91,6 +91,7 @@ codes![
     ("out-of-range", "A number is too small or too large."),
     ("outside-subnets", "A backend's address is in none of its site's subnets."),
     ("overlapping-subnets", "Networks of two sites overlap."),
+    ("relay-evidence", "An edge would tell of evidence by a socket file."),
     ("relay-listen", "The relay of an edge would listen where it must not."),
     ("routing-contradiction", "A routing key that means nothing beside the others."),
     ("secret-reference", "A probe's header names a secret in a way that says nothing."),

@@ -230,6 +230,8 @@ pub struct Relay {
     pub bascule: DialAddress,
     /// Where the relay listens inside the edge's Caddy.
     pub listen: Listener,
+    /// True: the edge tells bascule of the errors that clients meet. Never where bascule is reached by a socket file.
+    pub evidence: bool,
 }
 
 /// Where an edge's certificates come from.

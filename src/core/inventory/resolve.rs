@@ -217,7 +217,7 @@ fn edge_of(doc: EdgeDoc) -> Option<Edge> {
         Some(ScopeDoc::Server) => Scope::Server,
     };
     listen.sort();
-    let relay = relay_of(relay, &admin);
+    let relay = relay_of(relay, &admin, scope);
     // With TLS there is HTTP/3, whose requests Caddy cuts so long after every load, and not only when it ends.
     let default_grace = (tls == Tls::Off && scope == Scope::Config).then_some(DEFAULT_GRACE);
     let grace = grace.map(TimeSpan::get).or(default_grace);
@@ -226,12 +226,18 @@ fn edge_of(doc: EdgeDoc) -> Option<Edge> {
 
 /// On by default only where the addresses that go without saying are right: the edge's Caddy runs beside bascule. Where it
 /// does not, an edge whose relay reached nobody would learn of nothing between two pushes.
-fn relay_of(doc: Option<RelayDoc>, admin: &AdminAddress) -> Option<Relay> {
+fn relay_of(doc: Option<RelayDoc>, admin: &AdminAddress, scope: Scope) -> Option<Relay> {
     let is_wanted = match &doc {
         Some(doc) => doc.enabled.unwrap_or(true),
         None => admin.is_loopback(),
     };
-    let RelayDoc { enabled: _, bascule, listen } = doc.unwrap_or_default();
-    let relay = |bascule, listen| Relay { bascule, listen };
-    is_wanted.then(|| relay(bascule.unwrap_or_else(DialAddress::bascule_relay), listen.unwrap_or_else(Listener::relay)))
+    let RelayDoc { enabled: _, bascule, listen, evidence } = doc.unwrap_or_default();
+    is_wanted.then(|| {
+        let bascule = bascule.unwrap_or_else(DialAddress::bascule_relay);
+        // A socket file whose reader is slow or gone makes Caddy wait, or write to its own error output.
+        // What is logged where is one for all servers of a Caddy.
+        let is_possible = scope == Scope::Config && matches!(bascule, DialAddress::Tcp { .. });
+        let evidence = is_possible && evidence.unwrap_or(true);
+        Relay { bascule, listen: listen.unwrap_or_else(Listener::relay), evidence }
+    })
 }

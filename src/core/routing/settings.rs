@@ -49,8 +49,20 @@ pub fn edge_differences(before: &Edge, after: &Edge) -> Vec<String> {
 }
 
 fn of_probe(before: &Probe, after: &Probe) -> Vec<String> {
-    let Probe { tries, interval, fast_interval, timeout, latency, grace, certificate_days, report, rise, fall } =
-        before;
+    // The time of confirmation follows from the two intervals.
+    let Probe {
+        tries,
+        interval,
+        fast_interval,
+        confirm_interval: _,
+        timeout,
+        latency,
+        grace,
+        certificate_days,
+        report,
+        rise,
+        fall,
+    } = before;
     let keys = [
         key("health: what is asked", *tries != after.tries),
         key("health.interval", *interval != after.interval),

@@ -1,3 +1,5 @@
+mod suspicion;
+
 use std::collections::HashMap;
 
 use std::ops::Range;

@@ -64,6 +64,11 @@ impl World {
         format!("relay: {{ bascule: \"127.0.0.1:{bascule}\", listen: \"127.0.0.1:{caddy}\" }}\n")
     }
 
+    /// Where the controller answers the relay, and is told of what clients meet.
+    pub(super) fn relay_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.relay[0].get()).into()
+    }
+
     pub(super) fn edge_port(&self) -> u16 {
         self.edge.get()
     }

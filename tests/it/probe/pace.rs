@@ -29,6 +29,19 @@ async fn a_new_backend_is_probed_at_once() {
 }
 
 #[tokio::test]
+async fn a_backend_that_clients_meet_errors_of_is_probed_at_once() {
+    let server = Server::answering(OK).await;
+    let asked_seldom = || every(HOUR, target(server.address, http()));
+    let mut rig = Rig::start(set([("api-1", asked_seldom()), ("api-2", asked_seldom())]));
+    rig.take(2).await;
+    for text in ["api-1", "api-3", "api-2", "api-2"] {
+        rig.suspicions.tell(&name(text));
+    }
+    let asked: BTreeSet<_> = rig.take(2).await.into_iter().map(|sample| sample.backend).collect();
+    assert_eq!(asked, BTreeSet::from([name("api-1"), name("api-2")]));
+}
+
+#[tokio::test]
 async fn a_change_leaves_the_others_their_connections() {
     let kept = Server::answering(OK).await;
     let other = Server::answering(OK).await;

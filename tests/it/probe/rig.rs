@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bascule::core::health::{Outcome, Sample};
 use bascule::core::inventory::{HttpProbe, Probe, ProbeKind, StatusRange, UpstreamTls};
 use bascule::core::model::{BackendName, Hostname, Timestamp};
-use bascule::probe::{ProbeSet, ProbeTarget, Prober, ProberSettings, ProberSnapshot, ProberStats};
+use bascule::probe::{ProbeSet, ProbeTarget, Prober, ProberSettings, ProberSnapshot, ProberStats, Suspicions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +74,7 @@ pub(super) struct Rig {
     pub(super) targets: watch::Sender<Arc<ProbeSet>>,
     pub(super) samples: mpsc::Receiver<Sample>,
     pub(super) stats: ProberStats,
+    pub(super) suspicions: Suspicions,
     pub(super) shutdown: CancellationToken,
     pub(super) task: JoinHandle<()>,
 }
@@ -90,12 +91,12 @@ impl Rig {
 
     pub(super) fn start_with(settings: ProberSettings, room: usize, set: ProbeSet) -> Self {
         let prober = Prober::new(settings).expect("TLS is there");
-        let stats = prober.stats();
+        let (stats, suspicions) = (prober.stats(), prober.suspicions());
         let (targets, targets_rx) = watch::channel(Arc::new(set));
         let (samples_tx, samples) = mpsc::channel(room);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(prober.run(targets_rx, samples_tx, shutdown.clone()));
-        Self { targets, samples, stats, shutdown, task }
+        Self { targets, samples, stats, suspicions, shutdown, task }
     }
 
     pub(super) async fn sample(&mut self) -> Sample {
@@ -128,7 +129,7 @@ impl Rig {
 
     /// Waits for the end of the prober.
     pub(super) async fn ended(self) -> Vec<Sample> {
-        let Self { targets: _targets, mut samples, stats, shutdown: _, task } = self;
+        let Self { targets: _targets, mut samples, stats, suspicions: _, shutdown: _, task } = self;
         tokio::time::timeout(DEADLINE, task).await.expect("ends before the deadline").expect("does not panic");
         assert_eq!(stats.snapshot().in_flight, 0);
         let mut left = Vec::new();

@@ -18,6 +18,8 @@ pub enum Behaviour {
     Ok,
     /// This status, with the backend's name as body.
     Status(u16),
+    /// This status to whoever asks this path, 200 to everybody else.
+    StatusAt(&'static str, u16),
     /// 503 to whoever asks `/health`, 200 to everybody else: what probes say is then all that is against it.
     Unwell,
     /// Reads the request and never answers, until the behaviour changes.
@@ -135,12 +137,12 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>, mut behaviour: watch:
     let mut bytes = Vec::new();
     while let Ok(Some((path, body))) = read_request(&mut stream, &mut bytes).await {
         shared.requests.fetch_add(1, Ordering::SeqCst);
-        let is_health = path == "/health";
-        *shared.by_path.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default() += 1;
+        *shared.by_path.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default() += 1;
         let Ok(now) = behaviour.wait_for(|now| *now != Behaviour::Hang).await.map(|now| *now) else { return };
         let status = match now {
-            Behaviour::Unwell if is_health => 503,
-            Behaviour::Ok | Behaviour::Unwell => 200,
+            Behaviour::Unwell if path == "/health" => 503,
+            Behaviour::StatusAt(bad, status) if path == bad => status,
+            Behaviour::Ok | Behaviour::StatusAt(..) | Behaviour::Unwell => 200,
             Behaviour::Status(status) => status,
             Behaviour::Hang | Behaviour::Close => return,
         };

@@ -38,7 +38,7 @@ const ROOTS: &[&str] = &["src/lib.rs", "src/main.rs", "src/core.rs"];
 
 /// Crates with the files that may use them; everything else in `src/` may not.
 const CRATES: &[(&str, &[&str])] = &[
-    ("anyhow", &["src/app.rs", "src/cli", "src/main.rs"]),
+    ("anyhow", &["src/app.rs", "src/app", "src/cli", "src/main.rs"]),
     ("axum", &["src/api", "src/cli/sample.rs"]),
     ("clap", &["src/cli"]),
     // The demonstration makes a repository of its own.

@@ -92,8 +92,8 @@ pub(super) fn edge() -> impl Strategy<Value = EdgeDoc> {
     let mode = prop::sample::select(&[TlsModeDoc::Acme, TlsModeDoc::Internal, TlsModeDoc::Edge, TlsModeDoc::Off][..]);
     let tls = (mode, of(parsed::<Email>("[a-z.+]{1,8}@[a-z]{1,8}\\.example")))
         .prop_map(|(mode, email)| TlsDoc { mode, email });
-    let relay = (of(any::<bool>()), of(dial()), of(parsed("127\\.0\\.0\\.1:[1-9][0-9]{0,3}")))
-        .prop_map(|(enabled, bascule, listen)| RelayDoc { enabled, bascule, listen });
+    let relay = (of(any::<bool>()), of(dial()), of(parsed("127\\.0\\.0\\.1:[1-9][0-9]{0,3}")), of(any::<bool>()))
+        .prop_map(|(enabled, bascule, listen, evidence)| RelayDoc { enabled, bascule, listen, evidence });
     let scope = prop::sample::select(&[ScopeDoc::Config, ScopeDoc::Server][..]);
     (name(), admin, some(listen), tls, of(scope), of(relay), of(span())).prop_map(
         |(name, admin, listen, tls, scope, relay, grace)| EdgeDoc { name, admin, listen, tls, scope, relay, grace },

@@ -16,6 +16,8 @@ pub struct Probe {
     pub interval: Duration,
     /// Time between two probes while the backend is in doubt; at most `interval`.
     pub fast_interval: Duration,
+    /// Time between two probes while the backend is in doubt and clients meet its errors; at most `fast_interval`.
+    pub confirm_interval: Duration,
     /// Time that a whole probe may take; at most `interval`.
     pub timeout: Duration,
     /// An answer that takes longer is too slow; shorter than `timeout`.
@@ -39,6 +41,7 @@ impl Probe {
             tries: Tries::One(kind),
             interval: Self::INTERVAL,
             fast_interval: Self::FAST_INTERVAL_MAX,
+            confirm_interval: Self::CONFIRM_INTERVAL_MAX,
             timeout: Self::TIMEOUT_MAX,
             latency: None,
             grace: Duration::ZERO,
@@ -55,6 +58,10 @@ impl Probe {
     /// take a backend down, ten of those seconds that clients would otherwise wait are gone, and a blip of a second or two
     /// still is none.
     pub const FAST_INTERVAL_MAX: Duration = Duration::from_secs(1);
+    /// Longest time between two probes of a backend in doubt while clients meet its errors, where the service names no time
+    /// for doubt. Two to three failures are then seen within a third of a second, and what fails for a tenth of one is not
+    /// taken out.
+    pub const CONFIRM_INTERVAL_MAX: Duration = Duration::from_millis(150);
     /// Longest probe where the service names no limit; never longer than the interval.
     pub const TIMEOUT_MAX: Duration = Duration::from_secs(2);
 

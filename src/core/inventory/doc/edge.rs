@@ -61,6 +61,11 @@ pub struct RelayDoc {
     /// Where the relay listens inside the edge's Caddy; nobody else should reach it. Default: `127.0.0.1:2020`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listener>,
+    /// True: the edge also tells bascule when clients are answered with 500 or more, and the backend is probed at once
+    /// instead of at its next turn. Service, address and status are told, nothing of the request; by UDP, to the host and
+    /// port of `bascule`. Default: true, or false where `bascule` is a socket file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<bool>,
 }
 
 /// Where certificates come from.

@@ -55,10 +55,15 @@ pub(super) fn probe_of(
         Tries::One(kind_of(one, first_domain, tls_of_upstream))
     };
     let Probe { rise: default_rise, fall: default_fall, .. } = Probe::new(ProbeKind::Tcp);
+    // Who says how often a backend in doubt may be asked has said it for every doubt.
+    let written = fast_interval.map(TimeSpan::get);
+    let fast_interval = written.unwrap_or(Probe::FAST_INTERVAL_MAX.min(interval));
+    let confirm_interval = written.unwrap_or(Probe::CONFIRM_INTERVAL_MAX.min(interval));
     Probe {
         tries,
         interval,
-        fast_interval: fast_interval.map_or(Probe::FAST_INTERVAL_MAX.min(interval), TimeSpan::get),
+        fast_interval,
+        confirm_interval,
         timeout,
         latency: latency.map(TimeSpan::get),
         grace: grace.map(TimeSpan::get).unwrap_or_default(),

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use super::View;
 use crate::core::inventory::doc::{EdgeDoc, ScopeDoc, TlsModeDoc};
 use crate::core::inventory::finding::{Declared, Finding};
-use crate::core::model::{AdminAddress, HTTP_PORT, HTTPS_PORT, Listener, Scheme};
+use crate::core::model::{AdminAddress, DialAddress, HTTP_PORT, HTTPS_PORT, Listener, Scheme};
 
 /// `admin-lockout`, `duplicate-admin`, `duplicate-listen`, `edge-scope`, `tls-email`, `tls-contradiction`, `acme-port`, `wildcard-acme`,
-/// `relay-listen`.
+/// `relay-evidence`, `relay-listen`.
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = duplicate_admins(view);
     for edge in &view.documents.edges {
@@ -18,6 +18,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
         findings.extend(scope(edge));
         findings.extend(acme_port(edge));
         findings.extend(relay_listen(edge));
+        findings.extend(relay_evidence(edge));
     }
     findings.extend(wildcard_acme(view));
     findings
@@ -128,7 +129,7 @@ fn tls_contradictions(edge: &Declared<EdgeDoc>) -> Vec<Finding> {
 
 /// What all servers of a Caddy share is bascule's where all of them are.
 fn scope(edge: &Declared<EdgeDoc>) -> Vec<Finding> {
-    let EdgeDoc { scope, tls, grace, .. } = &edge.doc;
+    let EdgeDoc { scope, tls, grace, relay, .. } = &edge.doc;
     let mut findings = Vec::new();
     let mut fault = |at, message: &str, hint: &str, is_related: bool| {
         let finding = Finding::error("edge-scope", at, message).hint(hint);
@@ -151,13 +152,15 @@ fn scope(edge: &Declared<EdgeDoc>) -> Vec<Finding> {
         }
         _ => {}
     }
-    if *scope == Some(ScopeDoc::Server) && grace.is_some() {
-        fault(
-            edge.key("/grace"),
-            "how long Caddy waits when it ends is the same for all its servers",
-            "remove it",
-            true,
-        );
+    if *scope == Some(ScopeDoc::Server) {
+        if grace.is_some() {
+            let message = "how long Caddy waits when it ends is one for all its servers";
+            fault(edge.key("/grace"), message, "remove it", true);
+        }
+        if relay.as_ref().is_some_and(|relay| relay.evidence == Some(true)) {
+            let message = "what Caddy logs, and where, is one for all its servers";
+            fault(edge.at("/relay/evidence"), message, "remove it", true);
+        }
     }
     findings
 }
@@ -197,6 +200,19 @@ fn relay_listen(edge: &Declared<EdgeDoc>) -> Option<Finding> {
     };
     let finding = refuse(format!("`{listen}` is taken on this edge")).hint("write another port");
     Some(finding.related(at, format!("for {what}")))
+}
+
+/// Caddy waits for the reader of a socket file, and a request would wait with it.
+fn relay_evidence(edge: &Declared<EdgeDoc>) -> Option<Finding> {
+    let relay = edge.doc.relay.as_ref()?;
+    let Some(bascule @ DialAddress::Unix(_)) = relay.bascule.as_ref().filter(|_| relay.evidence == Some(true)) else {
+        return None;
+    };
+    let message = format!("evidence goes by UDP, and bascule is at `{bascule}`");
+    let finding = Finding::error("relay-evidence", edge.at("/relay/evidence"), message)
+        .hint("remove `evidence`, or let bascule answer relays at a port: `127.0.0.1:7501`")
+        .related(edge.at("/relay/bascule"), "a socket file");
+    Some(finding)
 }
 
 /// A certificate for a wildcard is proved by a DNS record, which needs the keys of a DNS provider.
