@@ -21,8 +21,8 @@ use self::operators::Operators;
 use self::recall::recall_all;
 use crate::api::{self, Api, ApiSecrets, Webhooks};
 use crate::controller::{
-    Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings, PlanSnapshot,
-    Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain,
+    Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings, OnFault,
+    PlanSnapshot, Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain,
 };
 use crate::core::health::{Layers, Observed};
 use crate::core::inventory::{Edge, RevisionGuard};
@@ -46,6 +46,8 @@ pub struct Settings {
     pub poll: Duration,
     /// How much a revision may take out without a word; none: as much as it likes.
     pub revision_guard: Option<RevisionGuard>,
+    /// What becomes of a revision whose errors are of some services.
+    pub on_fault: OnFault,
     /// Where the API listens.
     pub listen: SocketAddr,
     /// What others must have who tell this controller something.
@@ -126,7 +128,8 @@ impl Wires {
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, prober } = settings;
+    let Settings { source, state, poll, revision_guard, on_fault, listen, secrets, relay, guard, edge, sever, prober } =
+        settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
@@ -148,7 +151,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let (steers_tx, steers) = mpsc::channel(ORDERS_BOUND);
     let webhooks = Webhooks::new(secrets.webhook, branch(&followed), Arc::clone(&wake));
     let watcher = Watcher {
-        settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard: revision_guard },
+        settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard: revision_guard, on_fault },
         clock: now,
         source,
         store: store.clone(),
@@ -307,6 +310,7 @@ fn look(wires: &Wires) -> StatusDto {
     let status = view(&Inputs {
         now: now(),
         served: served.as_ref().map(|served| (&served.info, &*served.desired)),
+        quarantine: served.as_ref().map_or(&[], |served| &served.quarantine),
         fetched_at,
         source_faults: [fault.as_ref(), refusal.as_ref()],
         newest: newest.as_ref(),

@@ -7,6 +7,7 @@
 mod apply;
 mod column;
 mod edge;
+mod edge_quarantine;
 mod error;
 mod event;
 mod file;

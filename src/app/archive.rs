@@ -4,7 +4,7 @@ use crate::controller::{Kept, kept, unread};
 use crate::core::inventory::{Desired, load};
 use crate::core::review::{self, review};
 use crate::core::routing::Refusal;
-use crate::core::status::{EntryDto, HistoryDto, RevisionDto, StepDto};
+use crate::core::status::{EntryDto, HistoryDto, QuarantinedDto, RevisionDto, StepDto};
 use crate::store::{RevisionOutcome, RevisionRow, Store};
 
 /// What happened to what is served, newest first.
@@ -21,11 +21,13 @@ pub(super) async fn history(store: &Store, limit: u32) -> Result<HistoryDto, Ref
 
 fn entry(row: RevisionRow) -> EntryDto {
     let RevisionRow { info, outcome, read_at } = row;
-    let (accepted, reason) = match outcome {
-        RevisionOutcome::Accepted => (true, String::new()),
-        RevisionOutcome::Rejected { errors: _, first } => (false, first),
+    let (accepted, reason, quarantine) = match outcome {
+        RevisionOutcome::Accepted => (true, String::new(), Vec::new()),
+        RevisionOutcome::Composed { quarantine } => (true, String::new(), quarantine),
+        RevisionOutcome::Rejected { errors: _, first } => (false, first, Vec::new()),
     };
-    EntryDto::Revision { at: read_at, revision: RevisionDto::of(&info), accepted, reason }
+    let quarantine = quarantine.iter().map(QuarantinedDto::of).collect();
+    EntryDto::Revision { at: read_at, revision: RevisionDto::of(&info), accepted, reason, quarantine }
 }
 
 /// How one revision that was read differs from another, for people.
@@ -37,7 +39,7 @@ pub(super) async fn diff(store: &Store, from: &str, to: &str) -> Result<String, 
 }
 
 async fn desired(store: &Store, named: &str) -> Result<Desired, Refusal> {
-    let Kept { info, files, was_served: _ } = kept(store, named).await?;
+    let Kept { info, files, quarantine: _ } = kept(store, named).await?;
     let loaded = tokio::task::spawn_blocking(move || load(&files, info.id)).await;
     let faulty = || Refusal::not_now(format!("revision `{named}` has errors, so it cannot be compared"));
     loaded.ok().and_then(|loaded| loaded.desired).ok_or_else(faulty)

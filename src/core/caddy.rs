@@ -7,6 +7,7 @@ mod actual;
 mod chain;
 mod checks;
 pub mod compare;
+mod culprit;
 mod diff;
 mod handler;
 mod json;
@@ -22,6 +23,7 @@ mod traffic;
 
 pub use self::actual::{Actual, Seen, Standing};
 pub use self::checks::is_relayed;
+pub use self::culprit::culprit;
 pub use self::diff::{EdgeChange, UpstreamWeight, dialed, diff};
 pub use self::matcher::Overlaps;
 pub use self::pool::Pool;

@@ -2,6 +2,7 @@
 
 mod dto;
 mod operator;
+mod quarantine;
 mod site;
 mod steering;
 mod text;
@@ -12,6 +13,7 @@ pub use self::dto::{
     SeverDto, SiteDto, SiteState, StatusDto, TunnelDto, TunnelState, WireguardDto,
 };
 pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
+pub use self::quarantine::{QuarantinedDto, RefusedService, RefusedServiceDto};
 pub use self::steering::{EntryDto, HistoryDto, PinDto, ReconcileDto, SteeredDto, StepDto, history_text, named};
 pub use self::text::{Paint, overrides_text, span, text};
 pub use self::view::{Applied, EdgeReport, Fault, Inputs, view};

@@ -81,6 +81,7 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         since: Some(ago(700)),
         rendered: Some(digest),
         applied: applied.clone(),
+        refused: Vec::new(),
         fault: None,
         pushes: 4,
         relay: Some(RelayState::Asked),
@@ -97,6 +98,7 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         since: Some(ago(200_000)),
         rendered: Some(Digest::of(b"two")),
         applied,
+        refused: Vec::new(),
         fault: Some(("Caddy refuses the configuration: loading module".to_owned(), ago(200_000))),
         pushes: 9,
         relay: None,
@@ -125,6 +127,7 @@ fn whole() -> StatusDto {
     view(&Inputs {
         now: NOW,
         served: Some((&info, &desired)),
+        quarantine: &[],
         fetched_at: Some(ago(5)),
         source_faults: [None, Some(&fault)],
         newest: None,
@@ -149,6 +152,7 @@ fn seen(
     view(&Inputs {
         now: NOW,
         served: Some((&info, desired)),
+        quarantine: &[],
         fetched_at: None,
         source_faults: [None, None],
         newest: None,
@@ -166,6 +170,7 @@ fn empty() -> StatusDto {
     view(&Inputs {
         now: NOW,
         served: None,
+        quarantine: &[],
         fetched_at: None,
         source_faults: [None, None],
         newest: None,
@@ -184,6 +189,7 @@ fn told(source: Option<&Fault>, refusal: &Fault) -> (Vec<String>, usize) {
     let status = view(&Inputs {
         now: NOW,
         served: None,
+        quarantine: &[],
         fetched_at: Some(ago(90)),
         source_faults: [source, Some(refusal)],
         newest: None,

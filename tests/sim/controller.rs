@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bascule::controller::{
     Answering, Desk, DeskOrder, EdgeReports, EdgeSettings, FailbackOrder, ORDERS_BOUND, Observer, ObserverSettings,
-    PlanSnapshot, Pulse, Reconciler, RelayLog, SourceState, SteerOrder, Watcher, WatcherSettings, recall,
+    OnFault, PlanSnapshot, Pulse, Reconciler, RelayLog, SourceState, SteerOrder, Watcher, WatcherSettings, recall,
     recall_steering,
 };
 use bascule::core::health::Observed;
@@ -82,6 +82,7 @@ impl Controller {
                 poll: Duration::from_secs(10),
                 retry_max: Duration::from_secs(20),
                 guard: Some(RevisionGuard::default()),
+                on_fault: OnFault::Quarantine,
             },
             clock: clock::now,
             source: FakeSource(world.clone()),

@@ -88,7 +88,7 @@ impl QuarantineFault {
 }
 
 impl fmt::Display for QuarantineFault {
-    /// One line: `backends/a.yaml:3:7: error[unknown-site]: no site is named `toulon``.
+    /// One line: `backends/a.yaml:3:7: error[unknown-site]: no site has this name`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, file, line, column, message, hint: _ } = self;
         f.write_str(file)?;

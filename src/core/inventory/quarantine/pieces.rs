@@ -40,7 +40,7 @@ struct Document {
 /// The pieces of an inventory, with what is looked up in them.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
-    pieces: Vec<Piece>,
+    all: Vec<Piece>,
     by_path: BTreeMap<String, Vec<usize>>,
     /// Names of services that are declared.
     declared: BTreeSet<String>,
@@ -92,12 +92,12 @@ impl Pieces {
                 (_, None) => {}
             }
         }
-        self.by_path.entry(piece.path.clone()).or_default().push(self.pieces.len());
-        self.pieces.push(piece);
+        self.by_path.entry(piece.path.clone()).or_default().push(self.all.len());
+        self.all.push(piece);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Piece> {
-        self.pieces.iter()
+        self.all.iter()
     }
 
     /// True for a file of services or backends.
@@ -107,7 +107,7 @@ impl Pieces {
 
     /// The pieces of a file; only the one on a line, where that is given.
     pub(super) fn at(&self, path: &str, line: Option<usize>) -> impl Iterator<Item = &Piece> {
-        let all = self.by_path.get(path).into_iter().flatten().map(|index| &self.pieces[*index]);
+        let all = self.by_path.get(path).into_iter().flatten().map(|index| &self.all[*index]);
         all.filter(move |piece| line.is_none_or(|line| piece.is_cut || piece.lines.contains(&line)))
     }
 
@@ -242,7 +242,7 @@ impl Piece {
 pub(super) fn kept_files(service: &str, last: &Pieces) -> Vec<(String, String)> {
     let Some([services, backends]) = last.documents.get(service) else { return Vec::new() };
     let file = |kind: Kind, documents: &BTreeSet<String>| {
-        let text: String = documents.iter().map(|it| format!("---\n{it}\n")).collect();
+        let text: String = documents.iter().flat_map(|it| ["---\n", it, "\n"]).collect();
         (!text.is_empty()).then(|| (format!("{}/{service}.kept.yaml", kind.folder()), text))
     };
     [file(Kind::Service, services), file(Kind::Backend, backends)].into_iter().flatten().collect()
