@@ -149,7 +149,7 @@ impl<A: Admin> EdgeWorker<A> {
             let desired = load(&kept.files, kept.info.id).desired?;
             plan(&Inputs::declared(&desired)).effective.services.remove(&service)
         };
-        tokio::task::spawn_blocking(read).await.ok().flatten()
+        self.store.blocking(read).await.ok().flatten()
     }
 
     /// The edge runs what this plan says: what it no longer refuses is out of quarantine.

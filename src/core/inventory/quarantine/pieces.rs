@@ -128,7 +128,7 @@ impl Pieces {
 
     /// True where a service is declared here as it is there.
     pub(super) fn same(&self, other: &Self, service: &str) -> bool {
-        self.documents.get(service) == other.documents.get(service)
+        self.has(service) && self.documents.get(service) == other.documents.get(service)
     }
 
     /// The service that has a backend of this name.

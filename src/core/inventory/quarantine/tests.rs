@@ -87,6 +87,8 @@ fn a_new_service_with_faults_is_left_out() {
     check(&[new, backend, NEW_WWW], &["new left out: unknown-key services/new.yaml:3"], served);
     let nameless = ("services/new.yaml", "name: [");
     check(&[nameless, NEW_WWW], &["services/new.yaml left out: yaml-syntax services/new.yaml:1"], served);
+    let no_name = ("services/new.yaml", "domains: [new.example.org]\n");
+    check(&[no_name, NEW_WWW], &["services/new.yaml left out: missing-key services/new.yaml:1"], served);
     check(&[backend, NEW_WWW], &["new left out: unknown-service backends/new-1.yaml:1"], served);
     // One that takes what another one has had.
     let thief = ("services/a.yaml", "name: a\ndomains: [api.example.org]\n");
