@@ -162,7 +162,8 @@ fn faults(inputs: &Inputs<'_>, pin: Option<&PinDto>, sites: Option<&Sites<'_>>) 
         faults.push(fault((*scope).to_owned(), message, *since, details));
     }
     for it in inputs.quarantine {
-        faults.push(fault(format!("service {}", it.service), of_revision(it), it.since, &[]));
+        let details = [format!("`bascule explain {}` says more", it.fault.code)];
+        faults.push(fault(format!("service {}", it.service), of_revision(it), it.since, &details));
     }
     // That somebody holds it where it is, is no fault; that the source has gone on since is what must not be forgotten.
     if let Some(pin) = pin.filter(|pin| pin.newest.is_some()) {

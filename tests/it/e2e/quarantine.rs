@@ -84,6 +84,9 @@ async fn of_a_hundred_services_ninety_nine_move_on() {
     assert!(succeeded && text.contains("service s42: in quarantine since revision"), "{text}");
     assert!(text.contains("\nservice s42  full  in quarantine  s42.example.org"), "{text}");
     assert_eq!(world.api("/readyz").await, Some(200));
+    let waited = world.run(&["reconcile", "--wait"]);
+    assert_eq!(waited.code, Some(1), "{}", waited.stdout);
+    assert!(waited.stderr.contains("is served by ovh, without s42: services/s42.yaml:4:1"), "{}", waited.stderr);
     let history = world.run(&["history"]).succeeded();
     assert!(
         history.lines().next().is_some_and(|line| line.contains("without s42: services/s42.yaml:4:1")),
@@ -145,6 +148,9 @@ async fn a_route_that_an_edge_rejects_stays_as_it_was_and_the_others_move_on() {
     is_as_it_was(&world).await;
     let (succeeded, text) = world.status_text();
     assert!(succeeded && text.contains("service api is in quarantine here since revision"), "{text}");
+    let waited = world.run(&["reconcile", "--wait"]);
+    assert_eq!(waited.code, Some(1), "{}", waited.stdout);
+    assert!(waited.stderr.contains("without api at edge ovh: loading new config"), "{}", waited.stderr);
 
     // Nothing is sent again, at a look at the edge or after a restart.
     let later = |status: &StatusDto, looks: i64| {
