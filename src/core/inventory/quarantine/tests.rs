@@ -155,6 +155,8 @@ fn what_is_no_services_fault_holds_the_revision() {
     ] {
         assert_eq!(composed(&with(&[fault, bad]), &with(&[])), None, "{fault:?}");
     }
+    let many = "---\n{name: [], domains: [x.example.org]}\n".repeat(150);
+    assert_eq!(composed(&with(&[("services/many.yaml", &many)]), &with(&[])), None, "too many to tell");
     // The site moves with its backends, and the service that stays would be left behind.
     let site = ("sites/all.yaml", "name: dijon\nsubnets: [10.9.0.0/16]\n---\nname: thory\nsubnets: [10.2.0.0/16]\n");
     let api_1 = ("backends/api-1.yaml", "{name: api-1, service: api, site: dijon, addr: 10.9.0.1, port: 80}\n");
