@@ -25,7 +25,7 @@ use self::tasks::Tasks;
 use crate::api::{self, Api, ApiSecrets, Webhooks};
 use crate::controller::{
     Announcer, Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings,
-    PlanSnapshot, Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain,
+    OnFault, PlanSnapshot, Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain,
 };
 use crate::core::health::{Layers, Observed};
 use crate::core::inventory::{Edge, RevisionGuard};
@@ -50,6 +50,8 @@ pub struct Settings {
     pub poll: Duration,
     /// How much a revision may take out without a word; none: as much as it likes.
     pub revision_guard: Option<RevisionGuard>,
+    /// What becomes of a revision whose errors are of some services.
+    pub on_fault: OnFault,
     /// Where the API listens.
     pub listen: SocketAddr,
     /// What others must have who tell this controller something.
@@ -131,8 +133,21 @@ impl Wires {
 
 /// Runs the controller until `shutdown`, or until one of its tasks ends by itself, which is an error.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, forge, prober } =
-        settings;
+    let Settings {
+        source,
+        state,
+        poll,
+        revision_guard,
+        on_fault,
+        listen,
+        secrets,
+        relay,
+        guard,
+        edge,
+        sever,
+        forge,
+        prober,
+    } = settings;
     // What can refuse to start comes first, and what is said to listen does from then on.
     let followed = source.clone();
     let source = Source::open(source)?;
@@ -151,7 +166,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let (steers_tx, steers) = mpsc::channel(ORDERS_BOUND);
     let webhooks = Webhooks::new(secrets.webhook, branch(&followed), Arc::clone(&wake));
     let watcher = Watcher {
-        settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard: revision_guard },
+        settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard: revision_guard, on_fault },
         clock: now,
         source,
         store: store.clone(),
@@ -329,6 +344,7 @@ fn look(wires: &Wires) -> StatusDto {
     let status = view(&Inputs {
         now: now(),
         served: served.as_ref().map(|served| (&served.info, &*served.desired)),
+        quarantine: served.as_ref().map_or(&[], |served| &served.quarantine),
         fetched_at,
         source_faults: [fault.as_ref(), refusal.as_ref()],
         newest: newest.as_ref(),

@@ -21,6 +21,7 @@ mod pooling;
 mod pulse;
 mod recall;
 mod reconciler;
+mod refusing;
 mod relay_log;
 mod severing;
 mod snapshot;
@@ -44,7 +45,7 @@ pub use self::relay_log::RelayLog;
 pub use self::severing::Severing;
 pub use self::snapshot::{EdgeReports, PlanSnapshot, Refused, Served, SourceState};
 pub use self::steering::{SteerOrder, Steered};
-pub use self::watcher::{Watcher, WatcherSettings, chain};
+pub use self::watcher::{OnFault, Watcher, WatcherSettings, chain};
 
 /// The wall clock, as the loops are given it.
 pub type Clock = fn() -> crate::core::model::Timestamp;

@@ -26,7 +26,7 @@ mod watch;
 pub use self::error::{Fault, HostKey, HostKeyCure, SourceError};
 pub use self::location::Location;
 pub use self::repository::read_revision;
-pub use self::revisions::Revisions;
+pub use self::revisions::{Faulty, Revisions};
 pub use self::settings::{Credentials, SourceSettings};
 pub use self::source::{Moved, Snapshot, Source};
 pub use self::watch::{WatchGuard, watch_folder, watch_local};

@@ -7,6 +7,7 @@
 mod apply;
 mod column;
 mod edge;
+mod edge_quarantine;
 mod error;
 mod event;
 mod file;
@@ -159,8 +160,11 @@ impl Store {
         result.map_err(|source| StoreError::sqlite(&self.path, action, source))
     }
 
-    /// Runs something long outside of both threads.
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
+    /// Runs something long outside of both threads, such as reading what rows hold.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
         match self.bench {
             // It ends without a result only while the process is shutting down.
             Bench::Threads => tokio::task::spawn_blocking(work).await.map_err(|_| self.closed()),

@@ -5,7 +5,7 @@ use crate::core::inventory::{Desired, load};
 use crate::core::model::{FileSet, Revision, RevisionInfo};
 use crate::core::review::{self, review};
 use crate::core::routing::Refusal;
-use crate::core::status::{EntryDto, HistoryDto, PassDto, PastDto, RevisionDto, StepDto};
+use crate::core::status::{EntryDto, HistoryDto, PassDto, PastDto, QuarantinedDto, RevisionDto, StepDto};
 use crate::store::{Apply, RevisionOutcome, RevisionRow, Store};
 
 /// What happened to what is served, newest first.
@@ -22,12 +22,12 @@ pub(super) async fn history(store: &Store, limit: u32) -> Result<HistoryDto, Ref
 
 /// All that is known of one revision.
 pub(super) async fn show(store: &Store, named: &str) -> Result<PastDto, Refusal> {
-    let Kept { info, files, was_served: _ } = kept(store, named).await?;
+    let Kept { info, files, quarantine: _ } = kept(store, named).await?;
     let rows = store.revisions(u32::MAX).await.map_err(|error| unread(&error))?;
     let applies = store.applies_of(info.id.clone()).await.map_err(|error| unread(&error))?;
     // Newest first: what stands behind its first reading was there before.
     let earlier = rows.iter().rposition(|row| row.info.id == info.id).map_or(&[][..], |at| &rows[at + 1..]);
-    let before = earlier.iter().find(|row| row.outcome == RevisionOutcome::Accepted).map(|row| row.info.clone());
+    let before = earlier.iter().find(|row| row.outcome.quarantine().is_some()).map(|row| row.info.clone());
     let earlier_files = match &before {
         Some(before) => {
             store.revision(before.id.clone()).await.map_err(|error| unread(&error))?.map(|(_, files)| files)
@@ -67,11 +67,13 @@ fn pass(apply: Apply) -> PassDto {
 
 fn entry(row: RevisionRow) -> EntryDto {
     let RevisionRow { info, outcome, read_at } = row;
-    let (accepted, reason) = match outcome {
-        RevisionOutcome::Accepted => (true, String::new()),
-        RevisionOutcome::Rejected { errors: _, first } => (false, first),
+    let (accepted, reason, quarantine) = match outcome {
+        RevisionOutcome::Accepted => (true, String::new(), Vec::new()),
+        RevisionOutcome::Composed { quarantine } => (true, String::new(), quarantine),
+        RevisionOutcome::Rejected { errors: _, first } => (false, first, Vec::new()),
     };
-    EntryDto::Revision { at: read_at, revision: RevisionDto::of(&info), accepted, reason }
+    let quarantine = quarantine.iter().map(QuarantinedDto::of).collect();
+    EntryDto::Revision { at: read_at, revision: RevisionDto::of(&info), accepted, reason, quarantine }
 }
 
 /// How one revision that was read differs from another, for people.
@@ -83,7 +85,7 @@ pub(super) async fn diff(store: &Store, from: &str, to: &str) -> Result<String, 
 }
 
 async fn desired(store: &Store, named: &str) -> Result<Desired, Refusal> {
-    let Kept { info, files, was_served: _ } = kept(store, named).await?;
+    let Kept { info, files, quarantine: _ } = kept(store, named).await?;
     let loaded = tokio::task::spawn_blocking(move || load(&files, info.id)).await;
     let faulty = || Refusal::not_now(format!("revision `{named}` has errors, so it cannot be compared"));
     loaded.ok().and_then(|loaded| loaded.desired).ok_or_else(faulty)

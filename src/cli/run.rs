@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -21,7 +21,7 @@ use super::secret::{TokenArgs, WebhookArgs};
 use super::signals::Signals;
 use crate::api::{ApiSecrets, ApiToken, WebhookSecret};
 use crate::app::{self, Settings, Sever};
-use crate::controller::{Debounce, EdgeSettings};
+use crate::controller::{Debounce, EdgeSettings, OnFault};
 use crate::core::model::{DialAddress, Limits, TextError, TimeSpan};
 use crate::core::routing::InventoryGuard;
 use crate::git::{Location, SourceSettings};
@@ -54,6 +54,10 @@ pub(super) struct Args {
     allowed_signers: Option<PathBuf>,
     #[command(flatten)]
     revision_guard: RevisionGuardArgs,
+    /// Hold a revision as a whole for any error in it. Without this, services that errors are of stay as they were served
+    /// last, new ones are left out, and the rest of the revision goes on.
+    #[arg(long, env = "BASCULE_STRICT", value_parser = BoolishValueParser::new())]
+    strict: bool,
     /// Where the API listens. Whoever reaches it may read; orders (`override`, `failback`) are taken only from this machine
     /// itself, over loopback, or with the token of `--api-token-file`.
     #[arg(long, env = "BASCULE_LISTEN", default_value = "127.0.0.1:7500", value_name = "ADDRESS", value_parser = addresses::listen)]
@@ -158,6 +162,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         fetch_timeout,
         allowed_signers,
         revision_guard,
+        strict,
         listen,
         relay,
         resync,
@@ -198,8 +203,23 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     let edge = EdgeSettings { debounce, resync: resync.get(), ..EdgeSettings::default() };
     let guard = guard.0.map(|percent| InventoryGuard { percent: u32::from(percent), window: guard_window.get() });
     let (poll, revision_guard, relay, sever) = (poll.get(), revision_guard.guard(), relay.0, sever.into());
+    let on_fault = if strict { OnFault::Hold } else { OnFault::Quarantine };
     let prober = ProberSettings { secrets: Secrets::new(allow_secret), ..prober() };
-    Ok(Settings { source, state, poll, revision_guard, listen, secrets, relay, guard, edge, sever, forge, prober })
+    Ok(Settings {
+        source,
+        state,
+        poll,
+        revision_guard,
+        on_fault,
+        listen,
+        secrets,
+        relay,
+        guard,
+        edge,
+        sever,
+        forge,
+        prober,
+    })
 }
 
 /// The source, and the inventory's folder in it.

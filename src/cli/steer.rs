@@ -9,7 +9,7 @@ use reqwest::Method;
 use super::overrides::OrderArgs;
 use super::print;
 use crate::core::model::{Term, Timestamp};
-use crate::core::status::{EdgeState, ReconcileDto, StatusDto, SteeredDto, named};
+use crate::core::status::{EdgeState, QuarantinedDto, ReconcileDto, StatusDto, SteeredDto, named};
 use crate::core::steering::SteerDoc;
 
 /// Between two looks at the controller.
@@ -167,5 +167,14 @@ fn progress(status: &StatusDto, at: Timestamp) -> Progress {
         }
     }
     let edges: Vec<_> = status.edges.iter().map(|edge| edge.name.as_str()).collect();
-    Progress::Done(format!("revision {} is served by {}", named(revision), edges.join(", ")))
+    let served = format!("revision {} is served by {}", named(revision), edges.join(", "));
+    let mut without: Vec<String> = status.quarantine.iter().map(QuarantinedDto::words).collect();
+    for edge in &status.edges {
+        without.extend(edge.refused.iter().map(|it| format!("{} at edge {}: {}", it.service, edge.name, it.message)));
+    }
+    if without.is_empty() {
+        Progress::Done(served)
+    } else {
+        Progress::Failed(format!("{served}, without {}", without.join("; ")))
+    }
 }

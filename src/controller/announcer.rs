@@ -171,14 +171,7 @@ impl Announcer {
     fn due(&mut self, posted: &Posted) -> Vec<CommitStatus> {
         let source = self.source.borrow_and_update();
         let edges = self.edges.borrow_and_update();
-        let seen = Seen {
-            source: &source,
-            edges: &edges,
-            // Every service of an accepted revision is served as it declares.
-            kept_back: &[],
-            posted: &posted.statuses,
-            now: (self.clock)(),
-        };
+        let seen = Seen { source: &source, edges: &edges, posted: &posted.statuses, now: (self.clock)() };
         statuses(&seen).into_iter().filter(|status| !posted.has(status)).collect()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{EdgeReports, Refused, SourceState};
+use super::{EdgeReports, Refused, Served, SourceState};
 use crate::core::model::{EdgeName, Revision, Timestamp};
 use crate::core::status::{EdgeReport, EdgeState};
 use crate::forge::{CommitState, CommitStatus};
@@ -20,9 +20,6 @@ pub(super) struct Seen<'a> {
     pub(super) source: &'a SourceState,
     /// How each edge stands.
     pub(super) edges: &'a EdgeReports,
-    /// What is not served of the revision though it was accepted, in words with file and line: services that were kept at
-    /// their last good version. A commit of which something is not served is a failure, however much of it is.
-    pub(super) kept_back: &'a [String],
     /// Statuses that were posted, of any revision.
     pub(super) posted: &'a [CommitStatus],
     /// The moment.
@@ -39,7 +36,7 @@ pub(super) fn statuses(seen: &Seen<'_>) -> Vec<CommitStatus> {
         let revision = &served.info.id;
         for edge in &edges {
             let report = seen.edges.get(*edge);
-            wanted.extend(report.and_then(|report| of_edge(seen, revision, edge, report)));
+            wanted.extend(report.and_then(|report| of_edge(seen, served, edge, report)));
         }
         wanted.extend(mended(seen, revision, &edges));
     }
@@ -61,17 +58,19 @@ fn context(edge: &EdgeName) -> String {
 }
 
 /// How the revision that is served stands at an edge; none while that is not known, and where it was applied before.
-fn of_edge(seen: &Seen<'_>, revision: &Revision, edge: &EdgeName, report: &EdgeReport) -> Option<CommitStatus> {
+fn of_edge(seen: &Seen<'_>, served: &Served, edge: &EdgeName, report: &EdgeReport) -> Option<CommitStatus> {
+    let revision = &served.info.id;
     let is_applied = report.applied.as_ref().is_some_and(|applied| applied.revision == *revision);
     let is_tried = report.planned.as_ref() == Some(revision);
     let status = |state, words: &str| Some(CommitStatus::new(revision.clone(), context(edge), state, words));
     let fault = report.fault.as_ref().map_or("it does not say why", |(message, _)| message.as_str());
     match report.state {
-        EdgeState::InSync if is_applied => match seen.kept_back {
+        EdgeState::InSync if is_applied => match &*kept_back(served, report) {
             [] => status(CommitState::Success, &format!("edge {edge} runs it")),
+            [first] => status(CommitState::Failure, &format!("not all of it is served: {first}")),
             [first, rest @ ..] => {
-                let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
-                status(CommitState::Failure, &format!("not all of it is served: {first}{more}"))
+                let words = format!("not all of it is served: {first} (and {} more)", rest.len());
+                status(CommitState::Failure, &words)
             }
         },
         EdgeState::Stalled if is_tried => status(CommitState::Failure, fault),
@@ -84,6 +83,14 @@ fn of_edge(seen: &Seen<'_>, revision: &Revision, edge: &EdgeName, report: &EdgeR
         }
         EdgeState::Pending | EdgeState::InSync | EdgeState::Stalled | EdgeState::Retrying => None,
     }
+}
+
+/// What an edge does not serve of a revision that was accepted: services in quarantine, and those that Caddy refuses there. A
+/// commit of which something is not served is a failure, however much of it is.
+fn kept_back(served: &Served, report: &EdgeReport) -> Vec<String> {
+    let faulty = served.quarantine.iter().map(|it| it.fault.to_string());
+    let refused = report.refused.iter().map(|it| format!("Caddy refuses service {}: {}", it.service, it.message));
+    faulty.chain(refused).collect()
 }
 
 /// A revision that is refused or held is so at every edge that there is.
@@ -111,10 +118,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::controller::Served;
-    use crate::core::inventory::Desired;
+    use crate::core::inventory::{Desired, QuarantineFault, Quarantined};
     use crate::core::model::{Digest, RevisionInfo};
-    use crate::core::status::{Applied, Fault};
+    use crate::core::status::{Applied, Fault, RefusedService};
 
     const GOOD: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const BAD: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -133,7 +139,8 @@ mod tests {
         }
         let info =
             RevisionInfo { id: Revision::new(id), author: String::new(), subject: String::new(), committed_at: NOW };
-        SourceState { served: Some(Served { info, desired: Arc::new(desired) }), ..SourceState::default() }
+        let served = Served { info, desired: Arc::new(desired), quarantine: Arc::default() };
+        SourceState { served: Some(served), ..SourceState::default() }
     }
 
     fn refused(state: SourceState, id: &str) -> SourceState {
@@ -157,21 +164,20 @@ mod tests {
     struct World {
         source: SourceState,
         reports: Vec<(&'static str, EdgeReport)>,
-        kept_back: Vec<String>,
         posted: Vec<CommitStatus>,
         later: Duration,
     }
 
     impl World {
         fn new(source: SourceState, reports: Vec<(&'static str, EdgeReport)>) -> Self {
-            Self { source, reports, kept_back: Vec::new(), posted: Vec::new(), later: Duration::ZERO }
+            Self { source, reports, posted: Vec::new(), later: Duration::ZERO }
         }
 
         #[track_caller]
         fn check(&self, expected: &[(&str, &str, &str, &str)]) {
             let edges = self.reports.iter().map(|(name, it)| (name.parse().expect("a name"), it.clone())).collect();
-            let (kept_back, posted, now) = (&self.kept_back[..], &self.posted[..], NOW.plus(self.later));
-            let wanted = statuses(&Seen { source: &self.source, edges: &edges, kept_back, posted, now });
+            let (posted, now) = (&self.posted[..], NOW.plus(self.later));
+            let wanted = statuses(&Seen { source: &self.source, edges: &edges, posted, now });
             let found: Vec<_> = wanted
                 .iter()
                 .map(|it| (it.revision.as_str(), it.context.as_str(), it.state.as_str(), it.description()))
@@ -251,9 +257,37 @@ mod tests {
 
     #[test]
     fn what_is_kept_back_of_a_revision_is_a_failure() {
-        let mut world = World::new(source(GOOD, &["ovh"]), vec![("ovh", report(EdgeState::InSync, GOOD, GOOD))]);
-        world.kept_back = vec!["services/api.yaml:3:1: error[x]: no".to_owned(), "services/b.yaml".to_owned()];
+        let quarantined = |service: &str| Quarantined {
+            service: service.to_owned(),
+            since: NOW,
+            revision: Revision::new(GOOD),
+            kept: None,
+            fault: QuarantineFault {
+                code: "x".to_owned(),
+                file: format!("services/{service}.yaml"),
+                line: Some(3),
+                column: Some(1),
+                message: "no".to_owned(),
+                hint: None,
+            },
+        };
+        let mut state = source(GOOD, &["ovh"]);
+        let served = state.served.as_mut().expect("it is served");
+        served.quarantine = [quarantined("api"), quarantined("www")].into();
+        let mut world = World::new(state, vec![("ovh", report(EdgeState::InSync, GOOD, GOOD))]);
         let words = "not all of it is served: services/api.yaml:3:1: error[x]: no (and 1 more)";
+        world.check(&[(GOOD, "bascule/applied (ovh)", "failure", words)]);
+
+        world.source = source(GOOD, &["ovh"]);
+        world.reports[0].1.refused.push(RefusedService {
+            service: "api".parse().expect("a name"),
+            since: NOW,
+            revision: Revision::new(GOOD),
+            kept: None,
+            refused: Digest::of(b"a"),
+            message: "unknown module".to_owned(),
+        });
+        let words = "not all of it is served: Caddy refuses service api: unknown module";
         world.check(&[(GOOD, "bascule/applied (ovh)", "failure", words)]);
     }
 }

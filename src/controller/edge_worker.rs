@@ -85,6 +85,7 @@ impl<A: Admin> EdgeWorker<A> {
     /// Runs until shutdown.
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
         let mut memory = self.recall().await;
+        self.recall_refused(&mut memory).await;
         let mut trigger = Trigger::Plan;
         self.plans.mark_changed();
         loop {
@@ -121,6 +122,10 @@ impl<A: Admin> EdgeWorker<A> {
                 // A pass is not cut off by shutdown: it has deadlines of its own, and a push half done would not be recorded.
                 self.pass(&mut memory, &snapshot, trigger).await;
                 trigger = Trigger::Resync;
+                if std::mem::take(&mut memory.goes_on) {
+                    // Through the pace of pushes, as for any other plan.
+                    self.plans.mark_changed();
+                }
             }
         }
     }
@@ -177,12 +182,13 @@ impl<A: Admin> EdgeWorker<A> {
             self.edge.relay.as_ref().map(|_| if is_asked { RelayState::Asked } else { RelayState::Silent });
         let now = Instant::now();
         let served = memory.served_digest();
-        let rendering = memory.pooling.render(&snapshot.plan.effective, &self.edge, is_asked, served.as_ref(), now);
+        let effective = memory.refusing.effective(&snapshot.plan.effective);
+        let rendering = memory.pooling.render(&effective, &self.edge, is_asked, served.as_ref(), now);
         let wanted = Target::of(rendering, &snapshot.plan);
         let digest = wanted.digest.clone();
         memory.report.rendered = Some(digest.clone());
         memory.report.planned = Some(snapshot.plan.revision.clone());
-        let instead = memory.pooling.instead(&snapshot.plan.effective, &self.edge);
+        let instead = memory.pooling.instead(&effective, &self.edge);
         let instead = instead.map(|rendering| Target::of(rendering, &snapshot.plan));
         let refused = memory.refused.as_ref();
         let is_refused = [Some(&wanted), instead.as_ref()].into_iter().flatten().any(|it| refused == Some(&it.digest));
@@ -198,6 +204,7 @@ impl<A: Admin> EdgeWorker<A> {
         if trigger == Trigger::Plan && memory.failures == 0 && memory.is_served(&target) {
             debug!(edge = %self.edge.name, %digest, "plan changes nothing at this edge");
             self.adopt(memory, &target).await;
+            self.took(memory, snapshot).await;
             if self.look_at_leaving(memory, &snapshot.plan, false).await {
                 self.publish(memory);
             }
@@ -218,7 +225,15 @@ impl<A: Admin> EdgeWorker<A> {
             memory.report.rendered = Some(target.digest.clone());
         }
         let (is_served, has_pushed) = (report.outcome.is_served(), report.writes > 0);
+        if let Outcome::Rejected { message, .. } = &report.outcome
+            && !is_refused
+        {
+            memory.goes_on = self.hold_back(memory, snapshot, &target, message).await;
+        }
         self.conclude(memory, &target, report, trigger).await;
+        if is_served && !is_refused {
+            self.took(memory, snapshot).await;
+        }
         if is_served && self.look_at_leaving(memory, &snapshot.plan, has_pushed).await {
             self.publish(memory);
         }
@@ -260,9 +275,14 @@ impl<A: Admin> EdgeWorker<A> {
             Outcome::Rejected { status: _, message } => {
                 memory.failures = 0;
                 memory.refused = Some(target.digest.clone());
-                let message = format!("Caddy rejected the configuration and keeps the one before: {message}");
-                error!(%edge, wanted = %target.digest, revision = %target.revision, error = %message, "edge stalled");
-                memory.fault(EdgeState::Stalled, message, now);
+                if memory.goes_on {
+                    let message = format!("Caddy rejected one service, and the others are sent without it: {message}");
+                    memory.fault(EdgeState::Retrying, message, now);
+                } else {
+                    let message = format!("Caddy rejected the configuration and keeps the one before: {message}");
+                    error!(%edge, wanted = %target.digest, revision = %target.revision, error = %message, "edge stalled");
+                    memory.fault(EdgeState::Stalled, message, now);
+                }
             }
             Outcome::Conflict | Outcome::Drifted { .. } | Outcome::Unverified { .. } | Outcome::Failed { .. } => {
                 self.failed(memory, target, &report, now);
@@ -301,7 +321,7 @@ impl<A: Admin> EdgeWorker<A> {
         memory.fault(EdgeState::Retrying, message, now);
     }
 
-    fn publish(&self, memory: &Memory) {
+    pub(super) fn publish(&self, memory: &Memory) {
         let now = (self.clock)();
         self.reports.send_modify(|reports| {
             let before = reports.get(&self.edge.name).filter(|before| before.state == memory.report.state);

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::PlanSnapshot;
 use super::pooling::Pooling;
+use super::refusing::Refusing;
 use super::target::Target;
 use crate::core::caddy::{Seen, Standing};
 use crate::core::model::{Digest, Timestamp};
@@ -35,6 +37,12 @@ pub(super) struct Memory {
     pub(super) last_good: Option<Arc<Target>>,
     /// A digest that the edge refused, which is not sent again.
     pub(super) refused: Option<Digest>,
+    /// Services that it refuses, and what is there in their place.
+    pub(super) refusing: Refusing,
+    /// The last plan that the edge was seen to run, but for those services; none in this run.
+    pub(super) taken: Option<PlanSnapshot>,
+    /// A service was just held back, and the others are to be sent.
+    pub(super) goes_on: bool,
     /// Digests that were sent to it, oldest first.
     pub(super) own: Vec<Digest>,
     /// Passes that failed in a row.
@@ -55,6 +63,9 @@ impl Default for Memory {
             began_at: Instant::now(),
             last_good: None,
             refused: None,
+            refusing: Refusing::default(),
+            taken: None,
+            goes_on: false,
             own: Vec::new(),
             failures: 0,
             pushes: VecDeque::new(),

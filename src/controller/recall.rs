@@ -21,8 +21,12 @@ pub async fn recall(store: &Store) -> Option<Served> {
         warn!(revision = %info.id, "this bascule refuses the last good revision; waiting for the source");
         return None;
     };
-    info!(revision = %info.id.short(), "serving the last good revision until the source is read");
-    Some(Served { info, desired: Arc::new(desired) })
+    let quarantine = store.last_quarantine().await.unwrap_or_else(|error| {
+        warn!(error = %chain(&error), "who is in quarantine is not readable in the state file");
+        Vec::new()
+    });
+    info!(revision = %info.id.short(), quarantined = quarantine.len(), "serving the last good revision until the source is read");
+    Some(Served { info, desired: Arc::new(desired), quarantine: quarantine.into() })
 }
 
 /// How operators steered before this run.

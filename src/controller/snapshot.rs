@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::core::inventory::Desired;
+use crate::core::inventory::{Desired, Quarantined};
 use crate::core::model::{EdgeName, Revision, RevisionInfo, Timestamp};
 use crate::core::routing::Plan;
 use crate::core::status::{EdgeReport, Fault};
@@ -35,13 +35,15 @@ pub struct Refused {
     pub reason: String,
 }
 
-/// A revision without errors.
+/// A revision that is served: one without errors, or what is composed of one that has some.
 #[derive(Debug, Clone)]
 pub struct Served {
     /// Which revision.
     pub info: RevisionInfo,
-    /// What it declares.
+    /// What it declares, with what is in quarantine as it was served before.
     pub desired: Arc<Desired>,
+    /// The services that it is served without.
+    pub quarantine: Arc<[Quarantined]>,
 }
 
 /// A plan with what it was made from.

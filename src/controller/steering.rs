@@ -13,6 +13,7 @@ use crate::core::model::{FileSet, Revision, RevisionInfo};
 use crate::core::routing::Refusal;
 use crate::core::steering::{SteerDoc, Step, names};
 use crate::git::Revisions;
+use crate::store::RevisionOutcome;
 
 /// An operator's order about the source, and where the answer goes. Who asked may be gone by then; it is carried out all the
 /// same.
@@ -55,18 +56,21 @@ impl<S: Revisions> Watcher<S> {
     }
 
     async fn roll_back(&self, doc: &SteerDoc, to: &str) -> Result<Steered, Refusal> {
-        let Kept { info, files, was_served } = kept(&self.store, to).await?;
-        if !was_served {
+        let Kept { info, files, quarantine } = kept(&self.store, to).await?;
+        let Some(quarantine) = quarantine else {
             let short = info.id.short();
             return Err(Refusal::unknown(format!("revision {short} was never served; `bascule history` says why")));
-        }
+        };
         let step = doc.step(info.id.clone(), (self.clock)())?;
         let files = Arc::new(files);
         let desired = self.load(&info.id, &files).await?;
-        let written = self.store.record_rollback(step.clone(), info.clone(), files).await;
+        let written = self
+            .store
+            .record_rollback(step.clone(), info.clone(), files, RevisionOutcome::served(quarantine.clone()))
+            .await;
         written.map_err(|error| unwritten(&error, "what is served stays"))?;
         Ok(self.done(step, |state| {
-            state.served = Some(Served { info, desired: Arc::new(desired) });
+            state.served = Some(Served { info, desired: Arc::new(desired), quarantine: quarantine.into() });
             state.refusal = None;
         }))
     }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::core::caddy::Rendered;
-use crate::core::model::{Digest, Generation, Revision};
+use crate::core::caddy::{Rendered, service_of_route_id};
+use crate::core::model::{Digest, Generation, Revision, ServiceName};
 use crate::core::routing::Plan;
 
 /// A configuration for an edge, with where it came from.
@@ -31,6 +31,14 @@ impl Target {
     /// True for bytes that [`Self::config`] can read, which those of a state file need not be.
     pub(super) fn is_readable(bytes: &[u8]) -> bool {
         serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+    }
+
+    /// True where it has a route of this service.
+    pub(super) fn has_service(&self, service: &ServiceName) -> bool {
+        let servers = self.config();
+        let servers = servers["apps"]["http"]["servers"].as_object().into_iter().flat_map(|it| it.values());
+        let mut routes = servers.flat_map(|server| server["routes"].as_array().into_iter().flatten());
+        routes.any(|route| route["@id"].as_str().and_then(service_of_route_id) == Some(service.as_str()))
     }
 
     /// The configuration as a tree, for as long as it is compared and pushed.

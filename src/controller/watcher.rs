@@ -1,3 +1,4 @@
+mod quarantine;
 mod trust;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use self::quarantine::{Servable, tell};
 use super::{Clock, Refused, Served, SourceState, SteerOrder};
 use crate::core::inventory::{Consent, Desired, Loaded, RevisionGuard};
 use crate::core::model::{Diagnostic, FileSet, Revision, RevisionInfo, Severity};
@@ -24,6 +26,18 @@ pub struct WatcherSettings {
     pub retry_max: Duration,
     /// How much a revision may take out without a word; none: as much as it likes.
     pub guard: Option<RevisionGuard>,
+    /// What becomes of a revision whose errors are of some services.
+    pub on_fault: OnFault,
+}
+
+/// What becomes of a revision whose errors are of some services.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnFault {
+    /// They stay as they were served last, and the rest goes on.
+    #[default]
+    Quarantine,
+    /// The last good revision stays.
+    Hold,
 }
 
 /// Wait before the first new try of a source that could not be read; it doubles.
@@ -149,17 +163,23 @@ impl<S: Revisions> Watcher<S> {
             error!(revision = %info.id, "checking the revision ended in a panic; it is refused");
             return Some(info.id);
         };
-        let before = self.state.borrow().served.as_ref().map(|served| Arc::clone(&served.desired));
-        let accepted = match desired {
-            Some(desired) if reading.allowed.as_ref() == Some(&info.id) => Ok(desired),
-            Some(desired) => self.guard(desired, before.as_deref(), reading.consent),
+        let servable = match desired {
+            Some(desired) => {
+                let (files, warnings) = (Arc::clone(&files), diagnostics.clone());
+                Some(Servable { files, desired, warnings, quarantine: Vec::new() })
+            }
+            None => self.composed(&info, &files, &diagnostics).await,
+        };
+        let accepted = match servable {
+            Some(servable) if reading.allowed.as_ref() == Some(&info.id) => Ok(servable),
+            Some(servable) => self.guard(servable, reading.consent),
             None => Err(Refusal { verb: REFUSED, reason: first_error(&diagnostics) }),
         };
         match accepted {
-            Ok(desired) => {
+            Ok(servable) => {
                 // It allowed what has happened now, and nothing that comes later.
                 reading.consent = None;
-                self.accept(info, files, desired, &diagnostics).await
+                Some(self.accept(info, servable).await)
             }
             Err(refusal) => {
                 reading.held = (refusal.verb == HELD).then(|| info.id.clone());
@@ -178,33 +198,30 @@ impl<S: Revisions> Watcher<S> {
         });
     }
 
-    async fn accept(
-        &self,
-        info: RevisionInfo,
-        files: Arc<FileSet>,
-        desired: Desired,
-        diagnostics: &[Diagnostic],
-    ) -> Option<Revision> {
+    async fn accept(&self, info: RevisionInfo, servable: Servable) -> Revision {
         let now = (self.clock)();
-        for warning in diagnostics {
+        let Servable { files, desired, warnings, quarantine } = servable;
+        for warning in warnings {
             warn!(revision = %info.id.short(), "{warning}");
         }
         // Durable before visible: what an edge may be made to run is in the state file first.
-        if let Err(error) = self.store.record_revision(info.clone(), files, RevisionOutcome::Accepted, now).await {
+        let outcome = RevisionOutcome::served(quarantine.clone());
+        if let Err(error) = self.store.record_revision(info.clone(), files, outcome, now).await {
             warn!(error = %chain(&error), revision = %info.id, "revision not written to the state file");
         }
         let Desired { sites, services, backends, edges, .. } = &desired;
         info!(revision = %info.id.short(), subject = info.subject, sites = sites.len(), services = services.len(),
-            backends = backends.len(), edges = edges.len(), "revision accepted");
+            backends = backends.len(), edges = edges.len(), quarantined = quarantine.len(), "revision accepted");
+        tell(&info, self.state.borrow().served.as_ref(), &quarantine);
         let id = info.id.clone();
         self.state.send_modify(|state| {
             state.newest = Some(info.clone());
-            state.served = Some(Served { info, desired: Arc::new(desired) });
+            state.served = Some(Served { info, desired: Arc::new(desired), quarantine: quarantine.into() });
             state.fetched_at = Some(now);
             state.fault = None;
             (state.refusal, state.refused) = (None, None);
         });
-        Some(id)
+        id
     }
 
     async fn refuse(
@@ -241,8 +258,10 @@ impl<S: Revisions> Watcher<S> {
     }
 
     /// Last good wins: what takes out much at once is a mistake until somebody says otherwise.
-    fn guard(&self, next: Desired, served: Option<&Desired>, consent: Option<Consent>) -> Result<Desired, Refusal> {
-        let held = self.settings.guard.zip(served).and_then(|(guard, served)| guard.judge(served, &next, consent));
+    fn guard(&self, next: Servable, consent: Option<Consent>) -> Result<Servable, Refusal> {
+        let served = self.state.borrow().served.as_ref().map(|served| Arc::clone(&served.desired));
+        let judged = self.settings.guard.zip(served);
+        let held = judged.and_then(|(guard, served)| guard.judge(&served, &next.desired, consent));
         held.map_or(Ok(next), |held| Err(Refusal { verb: HELD, reason: held.to_string() }))
     }
 

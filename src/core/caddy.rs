@@ -7,6 +7,7 @@ mod actual;
 mod chain;
 mod checks;
 pub mod compare;
+mod culprit;
 mod diff;
 pub mod evidence;
 mod handler;
@@ -24,6 +25,7 @@ mod traffic;
 
 pub use self::actual::{Actual, Seen, Standing};
 pub use self::checks::is_relayed;
+pub use self::culprit::culprit;
 pub use self::diff::{EdgeChange, UpstreamWeight, dialed, diff};
 pub use self::matcher::Overlaps;
 pub use self::pool::Pool;

@@ -15,6 +15,7 @@ mod policy;
 mod report;
 mod rise;
 mod settings;
+mod stand_in;
 
 pub use self::change::{Change, Detail};
 pub use self::choice::Choice;

@@ -4,6 +4,7 @@ mod dto;
 mod forge;
 mod operator;
 mod past;
+mod quarantine;
 mod site;
 mod steering;
 mod text;
@@ -16,6 +17,7 @@ pub use self::dto::{
 pub use self::forge::{ForgeDto, ForgeReport};
 pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
 pub use self::past::{PassDto, PastDto, past_text};
+pub use self::quarantine::{QuarantinedDto, RefusedService, RefusedServiceDto};
 pub use self::steering::{EntryDto, HistoryDto, PinDto, ReconcileDto, SteeredDto, StepDto, history_text, named};
 pub use self::text::{Paint, overrides_text, span, text};
 pub use self::view::{Applied, EdgeReport, Fault, Inputs, view};

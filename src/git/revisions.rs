@@ -2,8 +2,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::{Snapshot, Source, SourceError};
-use crate::core::inventory::{Loaded, load};
-use crate::core::model::{FileSet, Revision};
+use crate::core::inventory::{Composed, Loaded, compose, load};
+use crate::core::model::{Diagnostic, FileSet, Revision};
 
 /// What the watcher needs of a source: a [`Source`], or a stand-in for it in a simulation.
 pub trait Revisions: Send {
@@ -16,6 +16,31 @@ pub trait Revisions: Send {
     fn check(&self, files: Arc<FileSet>, revision: Revision) -> impl Future<Output = Option<Loaded>> + Send {
         let checked = tokio::task::spawn_blocking(move || load(&files, revision));
         async { checked.await.ok() }
+    }
+
+    /// Composes what can be served of a revision that has errors and of what was served last. None where nothing can.
+    fn compose(&self, faulty: Faulty, last_good: FileSet) -> impl Future<Output = Option<Composed>> + Send {
+        let composed = tokio::task::spawn_blocking(move || faulty.compose(&last_good));
+        async { composed.await.ok().flatten() }
+    }
+}
+
+/// A revision that was checked and has errors.
+#[derive(Debug, Clone)]
+pub struct Faulty {
+    /// Which one.
+    pub revision: Revision,
+    /// Its files.
+    pub files: Arc<FileSet>,
+    /// What is wrong with it.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Faulty {
+    /// What can be served of it.
+    pub fn compose(&self, last_good: &FileSet) -> Option<Composed> {
+        let Self { revision, files, diagnostics } = self;
+        compose(files, revision, diagnostics, last_good)
     }
 }
 

@@ -27,10 +27,15 @@ fn retain(connection: &Connection, declared: &BTreeSet<EdgeName>, now: Timestamp
     let oldest = Timestamp::from_unix_millis(now.unix_millis().saturating_sub(age));
     let mut renders = connection.prepare_cached("DELETE FROM renders WHERE edge = ?1 AND at < ?2")?;
     let mut applies = connection.prepare_cached("DELETE FROM applies WHERE edge = ?1 AND finished_at < ?2")?;
+    // What it ran last is told by its applies, and by what of those it did not have.
+    let mut refused = connection.prepare_cached(
+        "DELETE FROM edge_quarantine WHERE edge = ?1 AND NOT EXISTS (SELECT 1 FROM applies WHERE applies.edge = ?1)",
+    )?;
     let mut forgotten = 0;
     for edge in names.iter().filter(|edge| !declared.contains(edge)) {
         forgotten += renders.execute(params![edge, oldest])?;
         applies.execute(params![edge, oldest])?;
+        refused.execute(params![edge])?;
     }
     if forgotten > 0 { render::forget_configs(connection) } else { Ok(()) }
 }

@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, ffi, params};
 
+use super::column::Json;
 use super::{Store, StoreError};
+use crate::core::inventory::Quarantined;
 use crate::core::model::{Digest, FileSet, Revision, RevisionInfo, Timestamp};
 
 /// Revisions kept, beside the last good one: months of a busy repository. Git has the whole history.
@@ -14,6 +16,11 @@ const KEPT: u32 = 500;
 pub enum RevisionOutcome {
     /// It may be served.
     Accepted,
+    /// It may be served but for some services, which stay as they were, or out. The files are those that are served then.
+    Composed {
+        /// These services, by name.
+        quarantine: Vec<Quarantined>,
+    },
     /// It has errors, and is not.
     Rejected {
         /// How many errors.
@@ -21,6 +28,22 @@ pub enum RevisionOutcome {
         /// The first of them.
         first: String,
     },
+}
+
+impl RevisionOutcome {
+    /// The outcome of a revision that is served.
+    pub fn served(quarantine: Vec<Quarantined>) -> Self {
+        if quarantine.is_empty() { Self::Accepted } else { Self::Composed { quarantine } }
+    }
+
+    /// The services that a revision is served without; none where it is not served.
+    pub fn quarantine(&self) -> Option<&[Quarantined]> {
+        match self {
+            Self::Accepted => Some(&[]),
+            Self::Composed { quarantine } => Some(quarantine),
+            Self::Rejected { .. } => None,
+        }
+    }
 }
 
 /// A revision as it was recorded, without its files.
@@ -56,9 +79,26 @@ impl Store {
         self.blocking(move || hashed.iter().map(|(path, bytes)| (path.to_owned(), Digest::of(bytes))).collect()).await
     }
 
-    /// A revision with its files, as it was recorded last; none where it is not kept.
+    /// A revision with its files, as it was served last, or else recorded last; none where it is not kept.
     pub async fn revision(&self, id: Revision) -> Result<Option<(RevisionInfo, FileSet)>, StoreError> {
-        self.read("read a revision", move |connection| newest_where(connection, "id = ?1", [id])).await
+        self.read("read a revision", move |connection| {
+            let served = newest_where(connection, "id = ?1 AND accepted = 1", [&id])?;
+            served.map_or_else(|| newest_where(connection, "id = ?1", [&id]), |served| Ok(Some(served)))
+        })
+        .await
+    }
+
+    /// The services that the newest accepted revision is served without.
+    pub async fn last_quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.read("read who is in quarantine", |connection| {
+            let mut query = connection
+                .prepare_cached("SELECT quarantine FROM revisions WHERE accepted = 1 ORDER BY seq DESC LIMIT 1")?;
+            Ok(query
+                .query_row([], |row| row.get::<_, Json<Vec<Quarantined>>>(0))
+                .optional()?
+                .map_or_else(Vec::new, |it| it.0))
+        })
+        .await
     }
 
     /// The newest accepted revision with its files.
@@ -114,15 +154,16 @@ pub(super) fn record(
 fn insert(connection: &Connection, seq: i64, row: &RevisionRow) -> rusqlite::Result<()> {
     let RevisionRow { info: RevisionInfo { id, author, subject, committed_at }, outcome, read_at } = row;
     let (accepted, errors, first) = match outcome {
-        RevisionOutcome::Accepted => (true, 0, ""),
+        RevisionOutcome::Accepted | RevisionOutcome::Composed { .. } => (true, 0, ""),
         RevisionOutcome::Rejected { errors, first } => (false, *errors, first.as_str()),
     };
+    let quarantine = Json(outcome.quarantine().unwrap_or_default());
     connection
         .prepare_cached(
-            "INSERT INTO revisions (seq, id, author, subject, committed_at, read_at, accepted, errors, first_error)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO revisions (seq, id, author, subject, committed_at, read_at, accepted, errors, first_error, quarantine)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
-        .execute(params![seq, id, author, subject, committed_at, read_at, accepted, errors, first])
+        .execute(params![seq, id, author, subject, committed_at, read_at, accepted, errors, first, quarantine])
         .map(drop)
 }
 
@@ -205,12 +246,12 @@ fn files(connection: &Connection, seq: i64) -> rusqlite::Result<FileSet> {
 fn newest(connection: &Connection, limit: u32) -> rusqlite::Result<BTreeMap<i64, RevisionRow>> {
     connection
         .prepare_cached(
-            "SELECT id, author, subject, committed_at, seq, accepted, errors, first_error, read_at
+            "SELECT id, author, subject, committed_at, seq, accepted, errors, first_error, read_at, quarantine
              FROM revisions ORDER BY seq DESC LIMIT ?1",
         )?
         .query_map([limit], |row| {
             let outcome = if row.get(5)? {
-                RevisionOutcome::Accepted
+                RevisionOutcome::served(row.get::<_, Json<_>>(9)?.0)
             } else {
                 RevisionOutcome::Rejected { errors: row.get(6)?, first: row.get(7)? }
             };

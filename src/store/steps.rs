@@ -18,9 +18,15 @@ impl Store {
     }
 
     /// Keeps a step back to a revision together with that revision, which is the newest again: both or neither.
-    pub async fn record_rollback(&self, step: Step, info: RevisionInfo, files: Arc<FileSet>) -> Result<(), StoreError> {
+    pub async fn record_rollback(
+        &self,
+        step: Step,
+        info: RevisionInfo,
+        files: Arc<FileSet>,
+        outcome: RevisionOutcome,
+    ) -> Result<(), StoreError> {
         let digests = self.digests(&files).await?;
-        let row = RevisionRow { info, outcome: RevisionOutcome::Accepted, read_at: step.at };
+        let row = RevisionRow { info, outcome, read_at: step.at };
         self.write("write a rollback", move |connection| {
             revision::record(connection, &row, &files, &digests)?;
             record(connection, &step)

@@ -18,6 +18,7 @@ mod overrides;
 mod probes;
 mod program;
 mod push;
+mod quarantine;
 mod ramp;
 mod relay;
 mod reviews;

@@ -173,6 +173,7 @@ fn status_at(now: Timestamp, overrides: &Overrides) -> StatusDto {
     view(&status::Inputs {
         now,
         served: Some((&info, &desired)),
+        quarantine: &[],
         fetched_at: None,
         source_faults: [None, None],
         newest: None,

@@ -51,7 +51,7 @@ fn revision(id: &str, policy: &str) -> SourceState {
     let loaded = load(&files, id.clone());
     let desired = Arc::new(loaded.desired.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)));
     let info = RevisionInfo { id, author: String::new(), subject: String::new(), committed_at: START };
-    SourceState { served: Some(Served { info, desired }), ..SourceState::default() }
+    SourceState { served: Some(Served { info, desired, quarantine: Arc::new([]) }), ..SourceState::default() }
 }
 
 fn observed(generation: u64, id: &str) -> Arc<Observed> {

@@ -6,3 +6,4 @@ mod exclusive;
 mod matchers;
 mod real_caddy;
 mod rendered;
+mod stand_in;

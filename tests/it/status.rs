@@ -9,11 +9,11 @@ use bascule::core::health::{
     Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, Share, Told,
     Verdict,
 };
-use bascule::core::inventory::{BackendState, Desired};
+use bascule::core::inventory::{BackendState, Desired, QuarantineFault, Quarantined};
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
 use bascule::core::routing::{Leaving, Overrides, Plan};
 use bascule::core::status::{
-    Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, RelayState, SiteState, StatusDto, text, view,
+    Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, RefusedService, RelayState, SiteState, StatusDto, text, view,
 };
 
 use crate::support::inventory::{Texts, desired, plan, set_state};
@@ -81,6 +81,7 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         since: Some(ago(700)),
         rendered: Some(digest),
         applied: applied.clone(),
+        refused: Vec::new(),
         fault: None,
         planned: None,
         pushes: 4,
@@ -98,6 +99,14 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         since: Some(ago(200_000)),
         rendered: Some(Digest::of(b"two")),
         applied,
+        refused: vec![RefusedService {
+            service: "www".parse().expect("a name"),
+            since: ago(90),
+            revision: Revision::new("0123456789abcdef"),
+            kept: Some(Revision::new("fedcba9876543210")),
+            refused: Digest::of(b"www"),
+            message: "loading new config: unknown module: http.handlers.lacking".to_owned(),
+        }],
         fault: Some(("Caddy refuses the configuration: loading module".to_owned(), ago(200_000))),
         planned: None,
         pushes: 9,
@@ -106,6 +115,25 @@ fn reports() -> BTreeMap<EdgeName, EdgeReport> {
         drifts: 0,
     };
     [("ovh", in_sync), ("zurich", stalled)].map(|(name, report)| (name.parse().expect("a name"), report)).into()
+}
+
+fn quarantine() -> [Quarantined; 2] {
+    let fault = QuarantineFault {
+        code: "unknown-key".to_owned(),
+        file: "services/api.yaml".to_owned(),
+        line: Some(3),
+        column: Some(1),
+        message: "unknown key `helth`".to_owned(),
+        hint: Some("did you mean `health`?".to_owned()),
+    };
+    let one = |service: &str, kept: Option<&str>| Quarantined {
+        service: service.to_owned(),
+        since: ago(600),
+        revision: Revision::new("0123456789abcdef0123456789abcdef01234567"),
+        kept: kept.map(Revision::new),
+        fault: fault.clone(),
+    };
+    [one("api", Some("fedcba9876543210")), one("new", None)]
 }
 
 fn whole() -> StatusDto {
@@ -127,6 +155,7 @@ fn whole() -> StatusDto {
     view(&Inputs {
         now: NOW,
         served: Some((&info, &desired)),
+        quarantine: &quarantine(),
         fetched_at: Some(ago(5)),
         source_faults: [None, Some(&fault)],
         newest: None,
@@ -151,6 +180,7 @@ fn seen(
     view(&Inputs {
         now: NOW,
         served: Some((&info, desired)),
+        quarantine: &[],
         fetched_at: None,
         source_faults: [None, None],
         newest: None,
@@ -168,6 +198,7 @@ fn empty() -> StatusDto {
     view(&Inputs {
         now: NOW,
         served: None,
+        quarantine: &[],
         fetched_at: None,
         source_faults: [None, None],
         newest: None,
@@ -186,6 +217,7 @@ fn told(source: Option<&Fault>, refusal: &Fault) -> (Vec<String>, usize) {
     let status = view(&Inputs {
         now: NOW,
         served: None,
+        quarantine: &[],
         fetched_at: Some(ago(90)),
         source_faults: [source, Some(refusal)],
         newest: None,

@@ -1,11 +1,13 @@
-//! The watcher over a real repository and a real state file, where commits must be signed.
+//! The watcher over a real repository and a real state file, where commits must be signed, or have faults.
+
+mod quarantine;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bascule::app::now;
-use bascule::controller::{SourceState, Watcher, WatcherSettings, recall};
+use bascule::controller::{OnFault, SourceState, Watcher, WatcherSettings, recall};
 use bascule::core::inventory::RevisionGuard;
 use bascule::core::model::Limits;
 use bascule::git::{Credentials, Location, Source, SourceSettings};
@@ -24,6 +26,7 @@ const SITE: (&str, &str) = ("inventory/sites/dijon.yaml", "name: dijon\nsubnets:
 struct Rig {
     repo: GitRepo,
     key: SigningKey,
+    on_fault: OnFault,
     running: Option<Running>,
 }
 
@@ -39,7 +42,7 @@ impl Rig {
     fn new() -> Self {
         let repo = GitRepo::with(&[SITE]);
         let key = SigningKey::make(repo.beside("key"));
-        let rig = Self { repo, key, running: None };
+        let rig = Self { repo, key, on_fault: OnFault::Quarantine, running: None };
         rig.list(&rig.key.line(""));
         rig
     }
@@ -66,7 +69,12 @@ impl Rig {
         let (sender, state) = watch::channel(first);
         let moments = Duration::from_millis(30);
         let watcher = Watcher {
-            settings: WatcherSettings { poll: moments, retry_max: moments, guard: Some(RevisionGuard::default()) },
+            settings: WatcherSettings {
+                poll: moments,
+                retry_max: moments,
+                guard: Some(RevisionGuard::default()),
+                on_fault: self.on_fault,
+            },
             clock: now,
             source: Source::open(source).expect("it opens"),
             store: store.clone(),

@@ -129,9 +129,9 @@ async fn load(world: Shared, name: &'static str, json: Value, etag: String) -> R
         if edge.etag() != etag {
             return Err(Refusal::Conflict);
         }
-        if edge.rejects() {
+        if let Some(message) = edge.refusal(&json) {
             edge.has_rejected = true;
-            return Err(Refusal::Rejected("loading new config: out of luck".to_owned()));
+            return Err(Refusal::Rejected(message));
         }
         edge.is_loading = true;
         Ok(Duration::from_millis(edge.load_ms))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bascule::controller::{
     Answering, Desk, DeskOrder, EdgeReports, EdgeSettings, FailbackOrder, ORDERS_BOUND, Observer, ObserverSettings,
-    PlanSnapshot, Pulse, Reconciler, RelayLog, SourceState, SteerOrder, Watcher, WatcherSettings, recall,
+    OnFault, PlanSnapshot, Pulse, Reconciler, RelayLog, SourceState, SteerOrder, Watcher, WatcherSettings, recall,
     recall_steering,
 };
 use bascule::core::health::Observed;
@@ -82,6 +82,7 @@ impl Controller {
                 poll: Duration::from_secs(10),
                 retry_max: Duration::from_secs(20),
                 guard: Some(RevisionGuard::default()),
+                on_fault: OnFault::Quarantine,
             },
             clock: clock::now,
             source: FakeSource(world.clone()),
@@ -320,10 +321,16 @@ fn connector(world: Shared) -> impl Fn(&Edge) -> Result<FakeAdmin, ClientError> 
 }
 
 /// Hands what one channel has to others, in an order that the seed decides.
-async fn forward<T: Clone>(world: Shared, mut from: watch::Receiver<T>, mut to: [watch::Sender<T>; 2]) {
+async fn forward(world: Shared, mut from: watch::Receiver<SourceState>, mut to: [watch::Sender<SourceState>; 2]) {
+    from.mark_changed();
     while from.changed().await.is_ok() {
         let newest = from.borrow_and_update().clone();
-        world.with(|world| world.rng.shuffle(&mut to));
+        world.with(|world| {
+            for (invariant, detail) in world.quarantine.look(&newest) {
+                world.broken(invariant, detail);
+            }
+            world.rng.shuffle(&mut to);
+        });
         for channel in &to {
             channel.send_replace(newest.clone());
         }

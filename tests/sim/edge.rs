@@ -13,7 +13,7 @@ use bascule::edge::Asked;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::config::{Active, Config, Found};
+use super::config::{Active, Config, Found, list};
 use super::request::{End, Kind, Request};
 use super::truth::{Condition, Truth, Vantage};
 
@@ -46,6 +46,10 @@ pub(crate) struct Edge {
     pub(crate) reach: Reach,
     /// Configurations are refused until then.
     pub(crate) rejects_until: Option<Instant>,
+    /// It takes no other names of this service than these: those come with something that it cannot do.
+    pub(crate) lacking: Option<(String, Value)>,
+    /// The service that it may have as it was, since it could not do what came next.
+    pub(crate) held: Option<String>,
     /// It has refused something, and nothing new was taken since: it may be put back to what it had.
     pub(crate) has_rejected: bool,
     /// What it has refused last, and said so, while nothing else was sent; and the plan of that moment.
@@ -77,6 +81,8 @@ impl Edge {
             author: Author::Other,
             reach: Reach::Answers,
             rejects_until: None,
+            lacking: None,
+            held: None,
             has_rejected: false,
             refused: None,
             lost: 0,
@@ -98,6 +104,36 @@ impl Edge {
 
     pub(crate) fn rejects(&self) -> bool {
         self.rejects_until.is_some_and(|until| until > Instant::now())
+    }
+
+    /// Why it refuses a configuration, in Caddy's words; none where it takes it.
+    pub(crate) fn refusal(&self, json: &Value) -> Option<String> {
+        if self.rejects() {
+            return Some("loading new config: out of luck".to_owned());
+        }
+        let (service, names) = self.lacking.as_ref()?;
+        let routes = list(json.pointer(ROUTES)?);
+        let is_it = |route: &&Value| route["@id"].as_str() == Some(&format!("service-{service}"));
+        let number = routes.iter().position(|route| is_it(&route))?;
+        (names_of(&routes[number]) != *names).then(|| {
+            format!(
+                "loading new config: loading http app module: provision http: server bascule-http: setting up route \
+                 handlers: route {number}: loading handler modules: position 0: unknown module: http.handlers.lacking"
+            )
+        })
+    }
+
+    /// From now on it cannot do what comes of one of its services. Says which one.
+    pub(crate) fn lack(&mut self, draw: usize) -> Option<String> {
+        let is_settled = self.author == Author::Bascule && !self.is_loading && self.lost == 0;
+        let routes = list(self.json.pointer(ROUTES).filter(|_| is_settled)?);
+        let service =
+            |route: &Value| Some((route["@id"].as_str()?.strip_prefix("service-")?.to_owned(), names_of(route)));
+        let services: Vec<(String, Value)> = routes.iter().filter_map(service).collect();
+        let lacking = services.get(draw.checked_rem(services.len())?)?.clone();
+        self.held = Some(lacking.0.clone());
+        self.lacking = Some(lacking);
+        self.held.clone()
     }
 
     /// Runs another configuration. All that checks have found is forgotten; the first checks are made at once.
@@ -156,6 +192,12 @@ impl Edge {
         let end = request.run(&mut self.config, service);
         (end, request.sent_to)
     }
+}
+
+const ROUTES: &str = "/apps/http/servers/bascule-http/routes";
+
+fn names_of(route: &Value) -> Value {
+    list(&route["match"]).iter().map(|matcher| matcher["host"].clone()).collect()
 }
 
 /// What the checks of an edge meet.

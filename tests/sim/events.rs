@@ -19,6 +19,7 @@ use super::clock;
 use super::edge::Reach;
 use super::inventory::{Inventory, SITES};
 use super::planning::declared;
+use super::source::Branch;
 use super::truth::Condition;
 use super::world::World;
 
@@ -207,8 +208,19 @@ impl Events {
     fn commit(&mut self, world: &mut World, kind: Kind) -> Deed {
         // What earlier commits allow, and was not made use of, would let an emptied inventory pass.
         let kind = if kind == EmptiedCommit && Self::may_be_allowed(world) { Commit } else { kind };
+        let mut spoiled = None;
+        let before = self.inventory.clone();
         let files = match kind {
-            BadCommit => self.inventory.spoiled(&mut world.rng),
+            BadCommit => {
+                // Services that are not at fault change with it.
+                self.inventory.change(&mut world.rng);
+                if !is_good(&self.inventory) {
+                    self.inventory = before.clone();
+                }
+                let (files, of) = self.inventory.spoiled(&mut world.rng);
+                spoiled = Some(of);
+                files
+            }
             EmptiedCommit => self.inventory.emptied(&mut world.rng),
             ForcePush if !self.past.is_empty() => {
                 let past = world.rng.usize(..self.past.len());
@@ -216,23 +228,25 @@ impl Events {
                 self.inventory.files()
             }
             _ => {
-                let before = self.inventory.clone();
                 for _ in 0..world.rng.usize(1..=3) {
                     self.inventory.change(&mut world.rng);
                 }
-                let files = self.inventory.files();
-                // Some changes make no sense, and are refused; whoever made them takes them back.
-                if is_good(&self.inventory) {
-                    self.past.push(before);
-                } else {
-                    self.inventory = before;
-                }
-                files
+                self.inventory.files()
             }
         };
+        let meant = self.inventory.clone();
+        // Some changes make no sense, and are not served; whoever made them takes them back.
+        if is_good(&self.inventory) {
+            self.past.push(before);
+        } else {
+            self.inventory = before;
+        }
         // Now and then somebody who takes out much does not say that it is meant, and nothing more is served for now.
         let is_allowed = matches!(kind, Commit | ForcePush) && world.rng.u8(..4) > 0;
-        self.push(world, files, (kind, if is_allowed { ALLOWING } else { "" }))
+        let deed = self.push(world, files, (kind, if is_allowed { ALLOWING } else { "" }));
+        let Branch { info, files, .. } = &world.branch;
+        world.quarantine.committed(&info.id, files, &meant, spoiled.as_deref());
+        deed
     }
 
     /// True while commits that let a revision take out much may not be served.
@@ -264,7 +278,10 @@ impl Events {
     pub(crate) fn push_good(&mut self, world: &mut World) -> Deed {
         self.inventory.touch(self.commits + 1);
         let files = self.inventory.files();
-        self.push(world, files, (Commit, ALLOWING))
+        let deed = self.push(world, files, (Commit, ALLOWING));
+        let Branch { info, files, .. } = &world.branch;
+        world.quarantine.committed(&info.id, files, &self.inventory, None);
+        deed
     }
 
     fn backends(&mut self, world: &mut World, kind: Kind) -> Deed {
@@ -372,7 +389,7 @@ impl Events {
         }
         world.truth.heal();
         for edge in &mut world.edges {
-            edge.rejects_until = None;
+            (edge.rejects_until, edge.lacking) = (None, None);
             edge.troubled_at = Instant::now();
         }
         world.note("all faults stop");

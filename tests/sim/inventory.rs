@@ -1,6 +1,6 @@
 //! Inventories as values: drawn, changed a little, and written as YAML.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use bascule::core::model::FileSet;
@@ -153,33 +153,53 @@ impl Inventory {
         texts.into_iter().map(|(path, text)| (path, text.into_bytes())).collect()
     }
 
-    /// Its files with something wrong in them. A backend comes with the fault, at an address that must never be seen.
-    pub(crate) fn spoiled(&self, rng: &mut Rng) -> FileSet {
+    /// Its files with something wrong in them, and the service that it is of: one that there is, or a new one; empty where it
+    /// is no service's. A backend of that service comes with the fault, at an address that must never be seen.
+    pub(crate) fn spoiled(&self, rng: &mut Rng) -> (FileSet, String) {
         let mut files = self.files();
-        let service = self.services.keys().next().expect("a service");
-        let poison = format!("{{name: poison, service: {service}, site: dijon, addr: {POISON}, port: 80}}\n");
-        files.insert("backends/poison.yaml", poison.clone().into_bytes());
-        let (path, text): (&str, Vec<u8>) = match rng.u8(..10) {
-            0 => ("services/bad.yaml", b"name: [".to_vec()),
-            1 => ("services/bad.yaml", b"name: bad\ndomains: [bad.example.org]\nhelth: {}\n".to_vec()),
+        let services: Vec<&str> = self.services.keys().copied().collect();
+        let service = services[rng.usize(..services.len())];
+        let bad = |text: &str| ("services/bad.yaml", text.as_bytes().to_vec(), "bad");
+        let (path, text, of) = match rng.u8(..11) {
+            0 => bad("name: ["),
+            1 => bad("name: bad\ndomains: [bad.example.org]\nhelth: {}\n"),
             2 => {
-                ("backends/bad.yaml", b"{name: bad, service: nobody, site: dijon, addr: 10.1.0.99, port: 80}".to_vec())
+                let text = b"{name: bad, service: nobody, site: dijon, addr: 10.1.0.99, port: 80}".to_vec();
+                ("backends/bad.yaml", text, "nobody")
             }
-            3 => (
-                "backends/bad.yaml",
-                format!("{{name: bad, service: {service}, site: dijon, addr: 192.0.2.1, port: 80}}").into(),
-            ),
-            4 => ("backends/bad.yaml", poison.into()),
-            5 => ("sites/bad.yaml", b"\xff\xfe\x00".to_vec()),
-            6 => ("services/bad.yaml", b"a: &a [x, x]\nb: &b [*a, *a, *a, *a, *a, *a]\nc: [*b, *b]\n".to_vec()),
-            7 => ("services/bad.yaml", format!("{{name: bad, domains: [{service}.example.org]}}").into()),
-            8 => ("services/bad.yaml", b"{name: bad, domains: ['{env.HOME}.example.org']}".to_vec()),
+            3 => {
+                let text = format!("{{name: bad, service: {service}, site: dijon, addr: 192.0.2.1, port: 80}}");
+                ("backends/bad.yaml", text.into(), service)
+            }
+            4 => ("backends/bad.yaml", poison(service), service),
+            5 => ("sites/bad.yaml", b"\xff\xfe\x00".to_vec(), ""),
+            6 => bad("a: &a [x, x]\nb: &b [*a, *a, *a, *a, *a, *a]\nc: [*b, *b]\n"),
+            7 => bad(&format!("{{name: bad, domains: [{service}.example.org]}}")),
+            8 => bad("{name: bad, domains: ['{env.HOME}.example.org']}"),
+            9 => bad("{name: bad, domains: [bad.example.org], routing: {policy: priority}}"),
             _ => {
-                ("services/bad.yaml", b"{name: bad, domains: [bad.example.org], routing: {policy: priority}}".to_vec())
+                let path = format!("services/{service}.yaml");
+                let mut text = files.get(&path).expect("it has a file").to_vec();
+                text.extend_from_slice(b"helth: {}\n");
+                files.insert(path, text);
+                ("backends/spoiled.yaml", poison(service), service)
             }
         };
         files.insert(path, text);
-        files
+        let owner = if of.is_empty() { service } else { of };
+        files.insert("backends/poison.yaml", poison(owner));
+        if path == "backends/spoiled.yaml" {
+            files.insert(path, b"# nothing\n".to_vec());
+        }
+        (files, of.to_owned())
+    }
+
+    /// The same without some services.
+    pub(crate) fn without(&self, services: &BTreeSet<String>) -> Self {
+        let mut left = self.clone();
+        left.services.retain(|name, _| !services.contains(*name));
+        left.backends.retain(|_, backend| !services.contains(backend.service));
+        left
     }
 
     /// What is left when somebody deletes the wrong folder. All of it may be gone.
@@ -196,6 +216,11 @@ impl Inventory {
             .map(|(p, b)| (p, b.clone()))
             .collect()
     }
+}
+
+/// A backend at the address of spoiled inventories.
+fn poison(service: &str) -> Vec<u8> {
+    format!("{{name: poison, service: {service}, site: dijon, addr: {POISON}, port: 80}}\n").into_bytes()
 }
 
 /// The address of spoiled inventories.

@@ -24,6 +24,7 @@
 //! |---|---|---|
 //! | nothing is served that is not declared | at every load of an edge | `pushing.rs` |
 //! | last good wins | at every plan and load | `planning.rs`, `pushing.rs` |
+//! | a service at fault stays as it was; none is held back by another one's fault | whenever another revision is served | `quarantine.rs` |
 //! | observation alone never empties a pool | at every plan | `planning.rs` |
 //! | `single` has one backend, and changes only after `confirm` | at every plan and load | `planning.rs`, `pushing.rs` |
 //! | failback waits for its time, crashes or not | at every plan | `planning.rs` |
@@ -58,16 +59,19 @@
 //! | drained-backend-kept | 3 | nothing is served that is not declared |
 //! | emptied-inventory-taken | 6 | last good wins |
 //! | failback-at-once | 24 | failback waits for its time |
+//! | fault-holds-all | 2 | no service is held back by another one's fault |
 //! | first-flip-held | 5 | a hold for flapping is bounded |
 //! | hold-empties-the-pool | 147 | observation alone never empties a pool |
 //! | hold-forgotten-on-restart | 147 | a hold for flapping goes on |
 //! | isolation-believed | 3 | an isolated prober takes nobody down |
+//! | kept-service-left-out | 2 | a service at fault stays as it was |
 //! | load-revives-the-dead | 128 | no push brings back what is known to be down |
 //! | old-reach-believed | 422 | an isolated prober takes nobody down |
 //! | override-never-ends | 8 | an override ends by itself |
 //! | override-not-written | 18 | no answered order is lost |
 //! | pin-ignored | 2 | what an operator pins stays |
 //! | push-rate-unheeded | 3 | pushes keep within their rate |
+//! | refusal-not-written | 30 | no service is held back by another one's fault |
 //! | refused-sent-again | 25 | what an edge refuses is not sent again |
 //! | single-unconfirmed | 12 | `single` changes only after `confirm` |
 //! | step-not-written | 9 | no step is lost |
@@ -89,6 +93,7 @@ mod operators;
 mod planning;
 mod planted;
 mod pushing;
+mod quarantine;
 mod request;
 mod run;
 mod serving;

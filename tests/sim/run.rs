@@ -12,7 +12,7 @@ use super::edge::{CHECK_LOOK, Edge};
 use super::events::{Deed, Events};
 use super::history::{Fault, Kept};
 use super::world::{Shared, World};
-use super::{serving, settling};
+use super::{quarantine, serving, settling};
 
 /// How a simulation ended.
 #[derive(Debug)]
@@ -217,6 +217,9 @@ impl Driver {
                 world.on_edge(name, Edge::check);
             }
             serving::look(world);
+            if let Some(controller) = &self.controller {
+                quarantine::look_at_edges(world, &controller.reports.borrow());
+            }
         });
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bascule::core::health::{Failure, Outcome, Sample, Told, Vantage};
-use bascule::core::inventory::{Loaded, load};
+use bascule::core::inventory::{Composed, Loaded, load};
 use bascule::core::model::{BackendName, FileSet, Revision, RevisionInfo};
-use bascule::git::{Moved, Revisions, Snapshot, SourceError};
+use bascule::git::{Faulty, Moved, Revisions, Snapshot, SourceError};
 use bascule::probe::{ProbeSet, ProbeTarget};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -59,6 +59,10 @@ impl Revisions for FakeSource {
 
     async fn check(&self, files: Arc<FileSet>, revision: Revision) -> Option<Loaded> {
         Some(load(&files, revision))
+    }
+
+    async fn compose(&self, faulty: Faulty, last_good: FileSet) -> Option<Composed> {
+        faulty.compose(&last_good)
     }
 }
 

@@ -19,6 +19,7 @@ use super::observing::Observing;
 use super::operators::Operators;
 use super::planning::Planning;
 use super::pushing;
+use super::quarantine::Quarantine;
 use super::source::Branch;
 use super::truth::Truth;
 
@@ -39,6 +40,7 @@ pub(crate) struct World {
     pub(crate) damping: Damping,
     pub(crate) planning: Planning,
     pub(crate) operators: Operators,
+    pub(crate) quarantine: Quarantine,
     /// What each edge may run: all that was declared when it was last pushed to, and shortly before.
     pub(crate) declared: BTreeMap<&'static str, Vec<Arc<Desired>>>,
     pub(crate) history: History,
@@ -65,6 +67,7 @@ impl World {
             damping: Damping::default(),
             planning: Planning::default(),
             operators: Operators::default(),
+            quarantine: Quarantine::default(),
             declared: BTreeMap::new(),
             history: History::new(kept),
         }

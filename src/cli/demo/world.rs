@@ -15,7 +15,7 @@ use super::caddy;
 use super::places::{Places, SITES, backend_name};
 use crate::api::ApiSecrets;
 use crate::app::{self, Settings, Sever};
-use crate::controller::EdgeSettings;
+use crate::controller::{EdgeSettings, OnFault};
 use crate::core::inventory::RevisionGuard;
 use crate::core::model::Limits;
 use crate::core::routing::InventoryGuard;
@@ -62,6 +62,7 @@ impl World {
             state: folder.path().join("bascule.db"),
             poll: Duration::from_secs(30),
             revision_guard: Some(RevisionGuard::default()),
+            on_fault: OnFault::Quarantine,
             listen: places.api,
             secrets: ApiSecrets::default(),
             relay: Some(places.relay.to_string().parse()?),

@@ -1,7 +1,7 @@
 //! The whole way from files to desired state.
 
 mod file;
-mod folders;
+pub(super) mod folders;
 
 use super::documents::Documents;
 use super::finding::locate;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::layers::{EventDto, SiteDto, SiteState, TunnelDto, TunnelState, WireguardDto};
 
-use super::{ForgeDto, OverrideDto, PinDto};
+use super::{ForgeDto, OverrideDto, PinDto, QuarantinedDto, RefusedServiceDto};
 use crate::core::model::{RevisionInfo, Timestamp};
 use crate::core::routing::Leaving;
 
@@ -21,6 +21,9 @@ pub struct StatusDto {
     pub revision: Option<RevisionDto>,
     /// Counter of observed snapshots.
     pub generation: u64,
+    /// The services that it is served without, as they stay as they were or out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<QuarantinedDto>,
     /// When the source was last read with success.
     pub fetched_at: Option<Timestamp>,
     /// Why the source is not followed; none where it is.
@@ -198,6 +201,9 @@ pub struct EdgeDto {
     pub rendered: Option<String>,
     /// What it was last seen to run.
     pub applied: Option<AppliedDto>,
+    /// Services that it refuses, and that stay there as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedServiceDto>,
     /// Whether its verdict relay asks; none where it has no relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<RelayState>,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Paint, RevisionDto, span};
+use super::{Paint, QuarantinedDto, RevisionDto, span};
 use crate::core::model::{Revision, RevisionInfo, Timestamp};
 use crate::core::steering::{Act, Step};
 
@@ -71,6 +71,9 @@ pub enum EntryDto {
         accepted: bool,
         /// Why not; empty where it was.
         reason: String,
+        /// The services that it was served without, as they stayed as they were or out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        quarantine: Vec<QuarantinedDto>,
     },
     /// An operator did something.
     Step(StepDto),
@@ -140,8 +143,14 @@ pub fn history_text(history: &HistoryDto, now: Timestamp, paint: Paint) -> Strin
         let ago = span(now.since(entry.at()).as_secs());
         // Writing to a String cannot fail.
         let _ = match entry {
-            EntryDto::Revision { revision, accepted: true, .. } => {
-                writeln!(out, "{ago:>4} ago  {}  {}  {}", paint.good("served "), named(revision), revision.author)
+            EntryDto::Revision { revision, accepted: true, quarantine, .. } => {
+                let (served, without) = if quarantine.is_empty() {
+                    (paint.good("served "), String::new())
+                } else {
+                    let words: Vec<String> = quarantine.iter().map(QuarantinedDto::words).collect();
+                    (paint.doubtful("served "), format!(", without {}", words.join("; ")))
+                };
+                writeln!(out, "{ago:>4} ago  {served}  {}  {}{without}", named(revision), revision.author)
             }
             EntryDto::Revision { revision, accepted: false, reason, .. } => {
                 let first = reason.lines().next().unwrap_or_default();

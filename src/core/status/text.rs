@@ -128,7 +128,10 @@ fn write_text(out: &mut String, status: &StatusDto, paint: Paint) -> std::fmt::R
             other => paint.bad(&other.replace('_', " ")),
         };
         let returning = service.returning.map(|percent| format!("  {percent} % has returned")).unwrap_or_default();
-        writeln!(out, "\nservice {}  {serving}{returning}  {}", service.name, service.domains.join(", "))?;
+        let refused = status.edges.iter().flat_map(|edge| &edge.refused).map(|it| &it.service);
+        let mut held = status.quarantine.iter().map(|it| &it.service).chain(refused);
+        let held = if held.any(|it| *it == service.name) { paint.doubtful("  in quarantine") } else { String::new() };
+        writeln!(out, "\nservice {}  {serving}{returning}{held}  {}", service.name, service.domains.join(", "))?;
         for backend in &service.backends {
             write_backend(out, backend, now, paint)?;
         }

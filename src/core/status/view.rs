@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
+use super::quarantine::{of_edge, of_revision};
 use super::site::{Sites, age, event_dto};
 use super::{
-    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, OverrideDto, PinDto, RelayState, RevisionDto,
-    ServiceDto, StatusDto,
+    AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, OverrideDto, PinDto, QuarantinedDto,
+    RefusedService, RefusedServiceDto, RelayState, RevisionDto, ServiceDto, StatusDto,
 };
 use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome};
-use crate::core::inventory::{BackendState, Desired, Edge};
+use crate::core::inventory::{BackendState, Desired, Edge, Quarantined};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp, counted};
 use crate::core::routing::{EffectiveService, Leaving, Member, Override, Overrides, Plan, Role, Serving};
 use crate::core::steering::Step;
@@ -18,6 +19,8 @@ pub struct Inputs<'a> {
     pub now: Timestamp,
     /// The revision that is served, with its desired state.
     pub served: Option<(&'a RevisionInfo, &'a Desired)>,
+    /// The services that it is served without.
+    pub quarantine: &'a [Quarantined],
     /// When the source was last read with success.
     pub fetched_at: Option<Timestamp>,
     /// What is wrong with the source, and with its newest revision.
@@ -64,6 +67,8 @@ pub struct EdgeReport {
     pub planned: Option<Revision>,
     /// What it was last seen to run.
     pub applied: Option<Applied>,
+    /// Services that it refuses, and that stay there as they were.
+    pub refused: Vec<RefusedService>,
     /// What is wrong, and since when.
     pub fault: Option<(String, Timestamp)>,
     /// Whether its relay asks; none where it has no relay.
@@ -89,8 +94,20 @@ pub struct Applied {
 
 /// Makes the view.
 pub fn view(inputs: &Inputs<'_>) -> StatusDto {
-    let Inputs { now, served, fetched_at, source_faults: _, newest, pin, observed, layers, overrides, plan, edges } =
-        *inputs;
+    let Inputs {
+        now,
+        served,
+        quarantine,
+        fetched_at,
+        source_faults: _,
+        newest,
+        pin,
+        observed,
+        layers,
+        overrides,
+        plan,
+        edges,
+    } = *inputs;
     let desired = served.map(|(_, desired)| desired);
     let sites = desired.map(|desired| Sites::new(desired, observed, layers, now));
     let effective = plan.map(|plan| &plan.effective);
@@ -104,6 +121,7 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         ready: served.is_some() && edge_dtos.iter().all(|edge| edge.state != EdgeState::Pending),
         revision: served.map(|(info, _)| RevisionDto::of(info)),
         generation: observed.generation.0,
+        quarantine: quarantine.iter().map(QuarantinedDto::of).collect(),
         fetched_at,
         pin,
         faults,
@@ -146,6 +164,10 @@ fn faults(inputs: &Inputs<'_>, pin: Option<&PinDto>, sites: Option<&Sites<'_>>) 
         };
         faults.push(fault((*scope).to_owned(), message, *since, details));
     }
+    for it in inputs.quarantine {
+        let details = [format!("`bascule explain {}` says more", it.fault.code)];
+        faults.push(fault(format!("service {}", it.service), of_revision(it), it.since, &details));
+    }
     // That somebody holds it where it is, is no fault; that the source has gone on since is what must not be forgotten.
     if let Some(pin) = pin.filter(|pin| pin.newest.is_some()) {
         faults.push(fault("inventory".to_owned(), pin.words(), pin.step.at, &[]));
@@ -154,6 +176,7 @@ fn faults(inputs: &Inputs<'_>, pin: Option<&PinDto>, sites: Option<&Sites<'_>>) 
         if let Some((message, since)) = &report.fault {
             faults.push(fault(format!("edge {name}"), message.clone(), *since, &[]));
         }
+        faults.extend(report.refused.iter().map(|it| fault(format!("edge {name}"), of_edge(it), it.since, &[])));
     }
     if let Some(since) = inputs.observed.isolated_since {
         let message = "no site is within reach: this machine's own network is at fault; verdicts are frozen".to_owned();
@@ -255,7 +278,8 @@ const DAY_MS: u64 = 86_400_000;
 
 fn edge_dto(edge: &Edge, report: Option<&EdgeReport>, now: Timestamp) -> EdgeDto {
     let report = report.cloned().unwrap_or_default();
-    let EdgeReport { state, since, rendered, planned: _, applied, fault: _, relay, leaving, pushes, drifts } = report;
+    let EdgeReport { state, since, rendered, planned: _, applied, refused, fault: _, relay, leaving, pushes, drifts } =
+        report;
     EdgeDto {
         name: edge.name.to_string(),
         admin: edge.admin.to_string(),
@@ -268,6 +292,7 @@ fn edge_dto(edge: &Edge, report: Option<&EdgeReport>, now: Timestamp) -> EdgeDto
             revision: revision.to_string(),
             at,
         }),
+        refused: refused.iter().map(RefusedServiceDto::of).collect(),
         relay,
         leaving: leaving.unwrap_or_default(),
         pushes,

@@ -23,7 +23,11 @@ async fn two_sites() -> (World, HttpBackend, HttpBackend, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_commit_is_refused_by_file_and_line_and_a_mended_one_clears_it() {
-    let (world, _dijon, _thory, good) = two_sites().await;
+    let (mut world, _dijon, _thory, good) = two_sites().await;
+    world.kill();
+    let repository = world.path("remote.git").display().to_string();
+    world.start_with(&repository, "30s", &["--resync", "1s", "--strict"]);
+    world.wait_for_revision(&good).await;
     world.write("backends/bad.yaml", "service: api\nname: bad\nsite: dijno\naddr: 127.0.1.9\nport: 80\n");
     world.commit_and_push("Misspell a site");
     let status = world.wait_for("the fault", |status| !status.faults.is_empty()).await;

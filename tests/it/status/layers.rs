@@ -33,6 +33,7 @@ fn status(verdict: Verdict, outcome: &Outcome, seconds: i64, layers: &Layers) ->
     view(&Inputs {
         now: NOW,
         served: Some((&info, &desired)),
+        quarantine: &[],
         fetched_at: None,
         source_faults: [None, None],
         newest: None,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use bascule::core::model::{Digest, EdgeName, Timestamp};
+use bascule::core::model::{Digest, EdgeName, Revision, Timestamp};
+use bascule::core::status::RefusedService;
 use bascule::store::{ApplyOutcome, RevisionOutcome};
 
 use super::sample::{Scratch, apply, at, files, health, name, rejected, render, revision, transition};
@@ -94,6 +95,17 @@ async fn the_last_success_outlives_any_number_of_failures() {
     assert_eq!(store.last_applied(name("ovh")).await.expect("reads"), Some(first));
 }
 
+fn refused(number: i64) -> RefusedService {
+    RefusedService {
+        service: name(&format!("s{number}")),
+        since: at(number),
+        revision: Revision::new("second"),
+        kept: (number > 1).then(|| Revision::new("first")),
+        refused: Digest::of(b"what is declared"),
+        message: "unknown module".to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn removed_edges_are_forgotten_after_a_week() {
     let scratch = Scratch::new();
@@ -102,6 +114,8 @@ async fn removed_edges_are_forgotten_after_a_week() {
         let render = render(edge, if edge == "ovh" { 1 } else { 2 });
         store.record_render(render.clone()).await.expect("writes");
         store.record_apply(apply(&render, ApplyOutcome::Applied)).await.expect("writes");
+        store.record_refused(name(edge), vec![refused(1), refused(2)]).await.expect("writes");
+        store.record_refused(name(edge), vec![refused(2)]).await.expect("writes");
     }
     let day = 86_400;
     let declared: BTreeSet<EdgeName> = BTreeSet::from([name("ovh")]);
@@ -109,6 +123,9 @@ async fn removed_edges_are_forgotten_after_a_week() {
         store.retain_edges(declared.clone(), at(days * day)).await.expect("writes");
         assert_eq!(store.last_applied(name("gone")).await.expect("reads").is_some(), is_kept, "after {days} days");
         assert_eq!(store.rendered(render("gone", 2).digest).await.expect("reads").is_some(), is_kept);
+        let gone: &[RefusedService] = if is_kept { &[refused(2)] } else { &[] };
+        assert_eq!(store.refused(name("gone")).await.expect("reads"), gone, "as long as what it ran");
+        assert_eq!(store.refused(name("ovh")).await.expect("reads"), [refused(2)]);
         assert!(store.last_applied(name("ovh")).await.expect("reads").is_some(), "however old it is");
         assert!(store.rendered(render("ovh", 1).digest).await.expect("reads").is_some());
     }

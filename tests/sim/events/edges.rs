@@ -27,6 +27,12 @@ impl Events {
                 world.note(&format!("{name}: its admin API hangs"));
                 self.later(world, (500, 20_000), Undo::Hang(name));
             }
+            EdgeRejects if world.rng.bool() => {
+                let draw = world.rng.usize(..60);
+                if let Some(service) = world.edge(name).lack(draw) {
+                    world.note(&format!("{name} cannot do what comes of {service}"));
+                }
+            }
             EdgeRejects => {
                 let until = Instant::now() + Duration::from_millis(world.rng.u64(500..=15_000));
                 world.edge(name).rejects_until = Some(until);

@@ -6,20 +6,20 @@ use crate::core::model::{Diagnostic, FileSet, Severity};
 
 /// A file to read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source<'f> {
+pub(in crate::core::inventory) struct Source<'f> {
     /// Position in the file set.
-    pub(super) file: usize,
+    pub(in crate::core::inventory) file: usize,
     /// What its folder says that it declares.
-    pub(super) kind: Kind,
+    pub(in crate::core::inventory) kind: Kind,
     /// Path below the inventory's root.
-    pub(super) path: &'f str,
+    pub(in crate::core::inventory) path: &'f str,
     /// What is in it.
-    pub(super) bytes: &'f [u8],
+    pub(in crate::core::inventory) bytes: &'f [u8],
 }
 
 /// Picks the files of an inventory, and warns of YAML in folders that mean nothing, once for each folder. Hidden folders
 /// belong to other tools.
-pub(super) fn sort<'f>(files: &[(&'f str, &'f [u8])]) -> (Vec<Source<'f>>, Vec<Diagnostic>) {
+pub(in crate::core::inventory) fn sort<'f>(files: &[(&'f str, &'f [u8])]) -> (Vec<Source<'f>>, Vec<Diagnostic>) {
     let mut sources = Vec::new();
     let mut strays: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
     for (file, &(path, bytes)) in files.iter().enumerate() {

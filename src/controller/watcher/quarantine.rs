@@ -1,0 +1,70 @@
+//! What is served of a revision that has errors.
+
+use std::sync::Arc;
+
+use tracing::{debug, error, info, warn};
+
+use super::{OnFault, Watcher, chain};
+use crate::controller::Served;
+use crate::core::inventory::{Composed, Desired, Quarantined};
+use crate::core::model::{Diagnostic, FileSet, RevisionInfo};
+use crate::git::{Faulty, Revisions};
+
+/// What of a revision may be served.
+pub(super) struct Servable {
+    /// Its files, as they are kept.
+    pub(super) files: Arc<FileSet>,
+    pub(super) desired: Desired,
+    pub(super) warnings: Vec<Diagnostic>,
+    /// The services that it is served without.
+    pub(super) quarantine: Vec<Quarantined>,
+}
+
+impl<S: Revisions> Watcher<S> {
+    /// What can be served of a revision that has errors: all but the services that they are of. None where that is not
+    /// wanted, where an error is no service's, or where nobody knows what was served before: edges may run it, and to leave
+    /// a service out for a fault would end it.
+    pub(super) async fn composed(
+        &self,
+        info: &RevisionInfo,
+        files: &Arc<FileSet>,
+        diagnostics: &[Diagnostic],
+    ) -> Option<Servable> {
+        let served = self.state.borrow().served.clone().filter(|_| self.settings.on_fault == OnFault::Quarantine)?;
+        let last_good = match self.store.last_good_revision().await {
+            Ok(Some((kept, files))) if kept.id == served.info.id => files,
+            Ok(_) => {
+                warn!(revision = %served.info.id, "what is served is not in the state file: no service can be held back alone");
+                return None;
+            }
+            Err(error) => {
+                warn!(error = %chain(&error), "what was served is not readable in the state file: no service can be held back alone");
+                return None;
+            }
+        };
+        let (revision, diagnostics) = (info.id.clone(), diagnostics.to_vec());
+        let faulty = Faulty { revision, files: Arc::clone(files), diagnostics };
+        let composed = self.source.compose(faulty, last_good).await?;
+        let revisions = (&info.id, &served.info.id);
+        let quarantine = Quarantined::of(&composed, &served.quarantine, revisions, (self.clock)());
+        let Composed { files, desired, diagnostics: warnings, at_fault: _ } = composed;
+        Some(Servable { files: Arc::new(files), desired, warnings, quarantine })
+    }
+}
+
+/// Says who came into quarantine with a revision, and who left it.
+pub(super) fn tell(info: &RevisionInfo, before: Option<&Served>, now: &[Quarantined]) {
+    let before = before.map_or(&[][..], |served| &served.quarantine);
+    let revision = info.id.short();
+    for it in now {
+        let (service, standing, fault) = (&it.service, it.standing(), &it.fault);
+        if before.iter().any(|earlier| earlier.service == *service) {
+            debug!(revision, service, standing, %fault, "service still in quarantine");
+        } else {
+            error!(revision, service, standing, %fault, "service in quarantine; the rest of the revision goes on");
+        }
+    }
+    for ended in before.iter().filter(|it| now.iter().all(|still| still.service != it.service)) {
+        info!(revision, service = ended.service, "quarantine over");
+    }
+}
