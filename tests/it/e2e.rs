@@ -11,6 +11,7 @@ mod failback;
 mod faults;
 mod forges;
 mod guard;
+mod incidents;
 mod kill9;
 mod layers;
 mod orders;
