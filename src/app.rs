@@ -214,6 +214,10 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         wake,
         store: store.clone(),
         source,
+        observed: wires.observed.subscribe(),
+        overrides: wires.overrides.subscribe(),
+        plans: wires.plans.subscribe(),
+        guard,
         clock: now,
     };
     let api = Api { view: Arc::new(move || look(&wires)), operator, token: secrets.token, webhooks };

@@ -1,5 +1,7 @@
 use crate::core::routing::{OverrideDoc, Refusal};
-use crate::core::status::{FailbackDto, HistoryDto, OverrideClearedDto, OverrideSetDto, ReconcileDto, SteeredDto};
+use crate::core::status::{
+    FailbackDto, HistoryDto, LiveDto, OverrideClearedDto, OverrideSetDto, ReconcileDto, SteeredDto,
+};
 use crate::core::steering::SteerDoc;
 
 /// Carries out what operators order. What is answered holds already, also after a restart.
@@ -25,6 +27,9 @@ pub trait Operator: Clone + Send + Sync + 'static {
 
     /// What happened to what is served, newest first.
     fn history(&self, limit: u32) -> impl Future<Output = Result<HistoryDto, Refusal>> + Send;
+
+    /// What the next plan is made of.
+    fn live(&self) -> impl Future<Output = Result<LiveDto, Refusal>> + Send;
 
     /// How one revision differs from another, for people.
     fn diff(&self, from: String, to: String) -> impl Future<Output = Result<String, Refusal>> + Send;

@@ -1,6 +1,7 @@
 //! The one view of the whole that text, JSON and (later) HTML show.
 
 mod dto;
+mod live;
 mod operator;
 mod site;
 mod steering;
@@ -11,6 +12,7 @@ pub use self::dto::{
     AppliedDto, BackendDto, EdgeDto, EdgeState, EventDto, FaultDto, LastSampleDto, RelayState, RevisionDto, ServiceDto,
     SeverDto, SiteDto, SiteState, StatusDto, TunnelDto, TunnelState, WireguardDto,
 };
+pub use self::live::{GuardDto, HealthDto, LiveDto, MemoryDto, RiseDto};
 pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
 pub use self::steering::{EntryDto, HistoryDto, PinDto, ReconcileDto, SteeredDto, StepDto, history_text, named};
 pub use self::text::{Paint, overrides_text, span, text};

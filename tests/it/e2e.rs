@@ -11,6 +11,7 @@ mod faults;
 mod guard;
 mod kill9;
 mod layers;
+mod live_plan;
 mod orders;
 mod overrides;
 mod probes;

@@ -155,7 +155,7 @@ fn candidate(inputs: &Inputs<'_>, before: Option<&EffectiveService>, index: usiz
         guard: None,
         since: inputs.observed.backends.get(name).and_then(|health| health.since),
         is_forced: member.overridden.as_ref().is_some_and(|it| it.action == Action::Up),
-        was_out: before.and_then(|before| before.member(name)).is_some_and(|member| was_out(member.role)),
+        was_out: before.and_then(|before| before.member(name)).is_some_and(|member| member.role.was_out()),
     }
 }
 
@@ -171,18 +171,13 @@ fn rise(
     let mut next_at: Option<Timestamp> = None;
     for member in members.iter_mut().filter(|member| member.role == Role::InRotation && member.overridden.is_none()) {
         let Some(earlier) = before.member(&member.backend.name) else { continue };
-        let since = if was_out(earlier.role) { Some(now) } else { earlier.rise.map(|rise| rise.since) };
+        let since = if earlier.role.was_out() { Some(now) } else { earlier.rise.map(|rise| rise.since) };
         if let Some((rise, at)) = since.and_then(|since| Rise::at(now, since, length)) {
             member.rise = Some(rise);
             next_at = Some(next_at.map_or(at, |earlier| earlier.min(at)));
         }
     }
     next_at
-}
-
-/// True for what a probe took out, now or a while ago.
-const fn was_out(role: Role) -> bool {
-    matches!(role, Role::Out(Exclusion::Down | Exclusion::Recovering | Exclusion::Flapping { .. }))
 }
 
 fn order(member: &Member) -> (usize, &crate::core::model::SiteName, &BackendName) {
