@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::policy::{self, Candidate};
 use super::{Action, Choice, Exclusion, Inputs, Member, Ramp, Rise, Role, damping, guard, report};
 use crate::core::health::Verdict;
-use crate::core::inventory::{Backend, BackendState, Service, WhenAllDown};
+use crate::core::inventory::{Backend, BackendState, Policy, Service, WhenAllDown};
 use crate::core::model::{BackendName, ServiceName, Timestamp};
 
 /// What should be served now: every service with every one of its backends and the part it plays.
@@ -123,7 +123,9 @@ impl EffectiveService {
             let serving = if service.maintenance { Serving::Maintenance } else { Serving::Nothing };
             return (Self { service: Arc::clone(service), serving, members, choice, ramp: None }, None);
         }
-        damping::hold(inputs, &members, choice.as_ref(), &mut candidates);
+        // What another policy chose is no reason to leave it alone.
+        let alone = choice.as_ref().filter(|_| matches!(service.routing.policy, Policy::Single { .. }));
+        damping::hold(inputs, &members, alone, &mut candidates);
         guard::hold(service, &members, held, &mut candidates);
         // The places of tiers are those of the routing that they were counted in.
         let ramp = before.filter(|before| before.service.routing == service.routing).and_then(|before| before.ramp);
