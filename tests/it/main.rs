@@ -7,6 +7,7 @@ mod git;
 mod import;
 mod inventory;
 mod overrides;
+mod pairs;
 mod policies;
 mod probe;
 mod reconciler;
