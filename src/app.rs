@@ -194,11 +194,10 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         plans: wires.plans.clone(),
         reports: wires.reports.clone(),
     };
-    let targets = wires.targets.subscribe();
     tasks.spawn("observer", |stop| observer.run(remembered, stop));
     tasks.spawn("desk", |stop| desk.run(stop));
     tasks.spawn("reconciler", |stop| reconciler.run(stop));
-    tasks.spawn("prober", |stop| prober.run(targets, samples_tx, stop));
+    tasks.spawn("prober", |stop| prober.run(wires.targets.subscribe(), samples_tx, stop));
     spawn_layers(&mut tasks, &wires, &store);
     tasks.spawn("watcher", |stop| watcher.run(stop));
     if let Some(relay) = relay {
@@ -206,14 +205,13 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         tasks.spawn("relay", |stop| relay.serve(answer, stop));
     }
     spawn_severer(sever, &wires, &mut tasks);
-    let source = wires.source.subscribe();
     let operator = Operators {
         orders: orders_tx,
         failbacks: failbacks_tx,
         steers: steers_tx,
         wake,
         store: store.clone(),
-        source,
+        source: wires.source.subscribe(),
         observed: wires.observed.subscribe(),
         overrides: wires.overrides.subscribe(),
         plans: wires.plans.subscribe(),

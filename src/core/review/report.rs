@@ -283,6 +283,8 @@ fn by_sites(service: &ServiceReview) -> BTreeMap<String, SiteSharesDto> {
     for (site, share) in sites(later) {
         all.entry(site.to_string()).or_default().later = Some(share);
     }
-    all.values_mut().for_each(|site| site.later = site.later.or(Some(0.0)));
+    for site in all.values_mut() {
+        site.later = site.later.or(Some(0.0));
+    }
     all
 }

@@ -194,8 +194,8 @@ async fn folders_within_folders_by_the_million_are_refused_at_once() {
     let repo = GitRepo::with(&[SITE]);
     let mut tree = repo.git(&["rev-parse", "HEAD:inventory"]);
     for _ in 0..7 {
-        let lines: String = (0..20).map(|number| format!("040000 tree {tree}\tf{number:02}\n")).collect();
-        tree = make_tree(&repo, &lines);
+        let lines: Vec<_> = (0..20).map(|number| format!("040000 tree {tree}\tf{number:02}\n")).collect();
+        tree = make_tree(&repo, &lines.concat());
     }
     let root = make_tree(&repo, &format!("040000 tree {tree}\tinventory\n"));
     let commit = repo.git(&["commit-tree", "-m", "folders", "-p", "HEAD", &root]);

@@ -89,7 +89,7 @@ impl Draft {
     }
 
     fn add_backend(&mut self, service: &'static str, rng: &mut Rng) {
-        let number = (1..).find(|number| !self.backends.contains_key(&format!("{service}-{number}")));
+        let number = (1..1000).find(|number| !self.backends.contains_key(&format!("{service}-{number}")));
         let host = (1..=250).find(|host| self.backends.values().all(|backend| backend.host != *host));
         let (Some(number), Some(host)) = (number, host) else { return };
         let state = *rng.choice(["active", "active", "active", "active", "drain", "disabled"].iter()).expect("states");

@@ -36,7 +36,9 @@ pub(super) fn rendered_shares(config: &Value, service: &str) -> Option<BTreeMap<
         *shares.entry((*dial).to_owned()).or_default() += 1.0;
     }
     let all: f64 = shares.values().sum();
-    shares.values_mut().for_each(|share| *share /= all);
+    for share in shares.values_mut() {
+        *share /= all;
+    }
     Some(shares)
 }
 

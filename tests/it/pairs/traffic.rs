@@ -56,14 +56,10 @@ async fn clients_of_a_real_caddy_see_the_shares_that_were_foretold() {
 async fn with_listeners(draft: &mut Draft, backends: &mut Vec<HttpBackend>) -> Desired {
     for (name, backend) in &mut draft.backends {
         let is_there = |it: &&HttpBackend| it.name() == name && it.ip() == IpAddr::from(backend.ip());
-        let address = match backends.iter().find(is_there) {
-            Some(there) => there.address(),
-            None => {
-                backends.push(HttpBackend::start_on(name, backend.ip()).await);
-                backends[backends.len() - 1].address()
-            }
-        };
-        backend.address = Some(address);
+        if !backends.iter().any(|it| is_there(&it)) {
+            backends.push(HttpBackend::start_on(name, backend.ip()).await);
+        }
+        backend.address = backends.iter().find(is_there).map(HttpBackend::address);
     }
     load(&draft.files(), Revision::new("c".repeat(40))).desired.expect("it was valid before")
 }
