@@ -3,6 +3,7 @@
 mod docs;
 mod e2e;
 mod edge;
+mod fuzzing;
 mod git;
 mod import;
 mod inventory;
