@@ -6,7 +6,7 @@ ENVOY_VERSION := 1.40.0
 WITH_CADDY = BASCULE_CADDY="$$(sh tools/find-caddy)"
 WITHOUT_LAB = $(filter no,$(LAB))
 
-.PHONY: demo test lab lab-check lint fmt bench schemas docs docker caddy peers
+.PHONY: demo test lab lab-check lint fmt fuzz bench schemas docs docker caddy peers
 
 ## demo: build, obtain Caddy, and run two sites on loopback. `make demo ARGS=--exercise` cuts a site and judges.
 demo: caddy
@@ -38,6 +38,10 @@ lint:
 ## fmt: bring the code to its one style.
 fmt:
 	$(CARGO) fmt
+
+## fuzz: a minute of coverage-guided inputs for each target. `make fuzz ARGS='--seconds 600'`; docs/fuzzing.md has the rest.
+fuzz:
+	CARGO="$(CARGO)" tools/fuzz $(ARGS)
 
 ## bench: what planning, probing, checking through the relay and pushing cost.
 bench: caddy

@@ -24,12 +24,13 @@ use self::recall::recall_all;
 use self::tasks::Tasks;
 use crate::api::{self, Api, ApiSecrets, Webhooks};
 use crate::controller::{
-    Announcer, Answering, Desk, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer, ObserverSettings,
-    OnFault, PlanSnapshot, Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher, WatcherSettings, chain,
+    Announcer, Answering, Desk, DeskOrder, EdgeReports, EdgeSettings, LayerKeeper, ORDERS_BOUND, Observer,
+    ObserverSettings, OnFault, PlanSnapshot, Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher,
+    WatcherSettings, chain,
 };
-use crate::core::health::{Layers, Observed};
+use crate::core::health::{BackendHealth, Layers, Observed};
 use crate::core::inventory::{Edge, RevisionGuard};
-use crate::core::model::{DialAddress, Timestamp};
+use crate::core::model::{BackendName, DialAddress, Timestamp};
 use crate::core::routing::{InventoryGuard, Overrides};
 use crate::core::status::{ForgeReport, Inputs, SeverDto, StatusDto, view};
 use crate::edge::{AdminSettings, Answer, Asked, ScopedAdmin};
@@ -123,6 +124,19 @@ impl Default for Wires {
 }
 
 impl Wires {
+    fn desk(&self, store: &Store, guard: Option<InventoryGuard>, orders: mpsc::Receiver<DeskOrder>) -> Desk {
+        Desk {
+            clock: now,
+            store: store.clone(),
+            guard,
+            source: self.source.subscribe(),
+            observed: self.observed.subscribe(),
+            plans: self.plans.subscribe(),
+            orders,
+            overrides: self.overrides.clone(),
+        }
+    }
+
     /// How relays are answered.
     fn answer(&self) -> Answer {
         let (plans, pulse, heard) = (self.plans.subscribe(), Arc::clone(&self.pulse), Arc::clone(&self.heard));
@@ -174,29 +188,9 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         orders: steers,
         state: wires.source.clone(),
     };
-    let (samples_tx, samples) = mpsc::channel(SAMPLES_BOUND);
-    let observer = Observer {
-        settings: ObserverSettings::default(),
-        clock: now,
-        store: store.clone(),
-        source: wires.source.subscribe(),
-        samples,
-        targets: wires.targets.clone(),
-        observed: wires.observed.clone(),
-        pulse: Arc::clone(&wires.pulse),
-    };
     let (orders_tx, orders) = mpsc::channel(ORDERS_BOUND);
     let (failbacks_tx, failbacks) = mpsc::channel(ORDERS_BOUND);
-    let desk = Desk {
-        clock: now,
-        store: store.clone(),
-        guard,
-        source: wires.source.subscribe(),
-        observed: wires.observed.subscribe(),
-        plans: wires.plans.subscribe(),
-        orders,
-        overrides: wires.overrides.clone(),
-    };
+    let desk = wires.desk(&store, guard, orders);
     let reconciler = Reconciler {
         connect: |edge: &Edge| ScopedAdmin::of(edge, AdminSettings::default()),
         edge_settings: edge,
@@ -213,23 +207,24 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         reports: wires.reports.clone(),
     };
     ears.spawn(&wires, prober.suspicions(), &mut tasks);
-    let targets = wires.targets.subscribe();
-    tasks.spawn("observer", |stop| observer.run(remembered, stop));
     tasks.spawn("desk", |stop| desk.run(stop));
     tasks.spawn("reconciler", |stop| reconciler.run(stop));
-    tasks.spawn("prober", |stop| prober.run(targets, samples_tx, stop));
+    spawn_probing(prober, remembered, &mut tasks, &wires, &store);
     spawn_layers(&mut tasks, &wires, &store);
     tasks.spawn("watcher", |stop| watcher.run(stop));
     spawn_severer(sever, &wires, &mut tasks);
     spawn_announcer(forge, &wires, &store, &mut tasks);
-    let source = wires.source.subscribe();
     let operator = Operators {
         orders: orders_tx,
         failbacks: failbacks_tx,
         steers: steers_tx,
         wake,
         store: store.clone(),
-        source,
+        source: wires.source.subscribe(),
+        observed: wires.observed.subscribe(),
+        overrides: wires.overrides.subscribe(),
+        plans: wires.plans.subscribe(),
+        guard,
         clock: now,
     };
     let api = Api { view: Arc::new(move || look(&wires)), operator, token: secrets.token, webhooks };
@@ -246,6 +241,30 @@ async fn serve(api: Api<Operators>, listener: TcpListener, stop: CancellationTok
     if let Err(error) = api.serve(listener, stop).await {
         error!(error = %chain(&error), "the API failed");
     }
+}
+
+/// Starts who probes backends, and who judges what comes of it.
+fn spawn_probing(
+    prober: Prober,
+    remembered: BTreeMap<BackendName, BackendHealth>,
+    tasks: &mut Tasks,
+    wires: &Wires,
+    store: &Store,
+) {
+    let (samples_tx, samples) = mpsc::channel(SAMPLES_BOUND);
+    let observer = Observer {
+        settings: ObserverSettings::default(),
+        clock: now,
+        store: store.clone(),
+        source: wires.source.subscribe(),
+        samples,
+        targets: wires.targets.clone(),
+        observed: wires.observed.clone(),
+        pulse: Arc::clone(&wires.pulse),
+    };
+    let targets = wires.targets.subscribe();
+    tasks.spawn("observer", |stop| observer.run(remembered, stop));
+    tasks.spawn("prober", |stop| prober.run(targets, samples_tx, stop));
 }
 
 /// Starts who looks at tunnels, and who judges what lies between edges and backends.

@@ -36,6 +36,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 use self::logging::LogFormat;
 use crate::core::status::Paint;
 
+/// `plan --checksum`: the plan is not the one that was reviewed.
+const EXIT_OTHER_PLAN: u8 = 5;
 /// A word or flag that is not known. Not clap's own 2, which `plan --detailed-exitcode` has a meaning for.
 const EXIT_USAGE: u8 = 1;
 /// The inventory is invalid.
@@ -75,7 +77,7 @@ enum Command {
     Fmt(fmt::Args),
     /// Prints the Caddy configuration of one edge, as JSON.
     Render(render::Args),
-    /// Shows what would change on the live edges. Writes nothing.
+    /// Shows what would change: on the live edges, beside a running controller, or since a revision. Writes nothing.
     Plan(plan::Args),
     /// Shows what becomes of services when sites or backends are lost. Asks nobody and writes nothing.
     Simulate(simulate::Args),

@@ -1,6 +1,6 @@
 use crate::core::routing::{OverrideDoc, Refusal};
 use crate::core::status::{
-    FailbackDto, HistoryDto, OverrideClearedDto, OverrideSetDto, PastDto, ReconcileDto, SteeredDto,
+    FailbackDto, HistoryDto, LiveDto, OverrideClearedDto, OverrideSetDto, PastDto, ReconcileDto, SteeredDto,
 };
 use crate::core::steering::SteerDoc;
 
@@ -30,6 +30,9 @@ pub trait Operator: Clone + Send + Sync + 'static {
 
     /// All that is known of one revision.
     fn revision(&self, named: String) -> impl Future<Output = Result<PastDto, Refusal>> + Send;
+
+    /// What the next plan is made of.
+    fn live(&self) -> impl Future<Output = Result<LiveDto, Refusal>> + Send;
 
     /// How one revision differs from another, for people.
     fn diff(&self, from: String, to: String) -> impl Future<Output = Result<String, Refusal>> + Send;

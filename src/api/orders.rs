@@ -111,6 +111,10 @@ pub(super) async fn revision<O: Operator>(State(api): State<Api<O>>, Path(named)
     conclude(api.operator.revision(named).await)
 }
 
+pub(super) async fn live<O: Operator>(State(api): State<Api<O>>) -> Response {
+    conclude(api.operator.live().await)
+}
+
 pub(super) async fn diff<O: Operator>(State(api): State<Api<O>>, Path((from, to)): Path<(String, String)>) -> Response {
     match api.operator.diff(from, to).await {
         Ok(text) => ([(header::CACHE_CONTROL, "no-store")], text).into_response(),

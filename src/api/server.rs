@@ -77,6 +77,7 @@ impl<O: Operator> Api<O> {
             .route("/v1/overrides", get(orders::list))
             .route("/v1/history", get(orders::history))
             .route("/v1/history/{revision}", get(orders::revision))
+            .route("/v1/live", get(orders::live))
             .route("/v1/diff/{from}/{to}", get(orders::diff))
             .merge(orders)
             .merge(self.webhooks.clone().router())

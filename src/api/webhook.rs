@@ -137,6 +137,25 @@ impl Webhooks {
         Router::new().route("/v1/webhooks/{forge}", post(take)).with_state(self)
     }
 
+    /// Takes a delivery that came to the address of a forge, and answers.
+    pub async fn deliver(&self, peer: SocketAddr, forge: &str, headers: &HeaderMap, body: Body) -> Response {
+        match self.take(forge, headers, body).await {
+            Ok(Outcome::Woken) => {
+                info!(%peer, forge, "webhook: the source is read now");
+                answer(StatusCode::ACCEPTED, &Outcome::Woken)
+            }
+            Ok(outcome) => {
+                debug!(%peer, forge, ?outcome, "webhook");
+                answer(StatusCode::OK, &outcome)
+            }
+            Err(denial) => {
+                // What strangers write is escaped.
+                info!(%peer, ?forge, ?denial, "webhook denied");
+                denial.into_response()
+            }
+        }
+    }
+
     async fn take(&self, forge: &str, headers: &HeaderMap, body: Body) -> Result<Outcome, Denial> {
         let secret = self.secret.as_ref().ok_or(Denial::NotEnabled)?;
         let forge = Forge::named(forge).ok_or(Denial::UnknownForge)?;
@@ -176,21 +195,7 @@ async fn take(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match webhooks.take(&forge, &headers, body).await {
-        Ok(Outcome::Woken) => {
-            info!(%peer, forge, "webhook: the source is read now");
-            answer(StatusCode::ACCEPTED, &Outcome::Woken)
-        }
-        Ok(outcome) => {
-            debug!(%peer, forge, ?outcome, "webhook");
-            answer(StatusCode::OK, &outcome)
-        }
-        Err(denial) => {
-            // What strangers write is escaped.
-            info!(%peer, ?forge, ?denial, "webhook denied");
-            denial.into_response()
-        }
-    }
+    webhooks.deliver(peer, &forge, &headers, body).await
 }
 
 /// Reads a delivery. One that is too large is read to its end, and dropped: before that its sender hears no answer.

@@ -4,10 +4,14 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::archive;
 use crate::api::Operator;
-use crate::controller::{Clock, DeskOrder, FailbackOrder, Set, SourceState, SteerOrder, Steered};
-use crate::core::routing::{Override, OverrideDoc, Refusal};
+use crate::controller::{
+    Clock, DeskOrder, FailbackOrder, Kept, PlanSnapshot, Set, SourceState, SteerOrder, Steered, kept,
+};
+use crate::core::health::Observed;
+use crate::core::routing::{InventoryGuard, Override, OverrideDoc, Overrides, Refusal};
 use crate::core::status::{
-    FailbackDto, HistoryDto, OverrideClearedDto, OverrideDto, OverrideSetDto, PastDto, ReconcileDto, SteeredDto,
+    FailbackDto, HistoryDto, LiveDto, OverrideClearedDto, OverrideDto, OverrideSetDto, PastDto, ReconcileDto,
+    SteeredDto,
 };
 use crate::core::steering::SteerDoc;
 use crate::store::Store;
@@ -27,6 +31,14 @@ pub(super) struct Operators {
     pub(super) store: Store,
     /// What is desired, to say whether it has what an override is about.
     pub(super) source: watch::Receiver<SourceState>,
+    /// What is observed.
+    pub(super) observed: watch::Receiver<Arc<Observed>>,
+    /// The overrides in force.
+    pub(super) overrides: watch::Receiver<Arc<Overrides>>,
+    /// The newest plan.
+    pub(super) plans: watch::Receiver<Option<PlanSnapshot>>,
+    /// How much observation may take out of the whole inventory at once.
+    pub(super) guard: Option<InventoryGuard>,
     /// The wall clock.
     pub(super) clock: Clock,
 }
@@ -71,6 +83,15 @@ impl Operator for Operators {
 
     async fn revision(&self, named: String) -> Result<PastDto, Refusal> {
         archive::show(&self.store, &named).await
+    }
+
+    async fn live(&self) -> Result<LiveDto, Refusal> {
+        let none = || Refusal::not_now("nothing is planned yet; see `bascule status`, and try again".to_owned());
+        let PlanSnapshot { plan, desired } = self.plans.borrow().clone().ok_or_else(none)?;
+        let (observed, overrides) = (Arc::clone(&self.observed.borrow()), Arc::clone(&self.overrides.borrow()));
+        let Kept { info: _, files, quarantine: _ } = kept(&self.store, desired.revision.as_str()).await?;
+        let planned = (&*plan, &*desired);
+        Ok(LiveDto::of(planned, &files, (&observed, &overrides), self.guard, (self.clock)()))
     }
 
     async fn diff(&self, from: String, to: String) -> Result<String, Refusal> {

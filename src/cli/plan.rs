@@ -5,12 +5,14 @@ use anyhow::{Context as _, ensure};
 use clap::builder::BoolishValueParser;
 use serde::Serialize;
 
-use super::{EXIT_CHANGES, ReviewFormat, inputs, print};
+use super::server::{Server, ServerArgs};
+use super::{EXIT_CHANGES, EXIT_OTHER_PLAN, ReviewFormat, addresses, inputs, print};
 use crate::core::caddy::{EdgeChange, Pool, dialed, diff, render};
-use crate::core::inventory::Desired;
-use crate::core::model::{EdgeName, Revision, counted};
-use crate::core::review::{self, review};
+use crate::core::inventory::{Desired, load};
+use crate::core::model::{Digest, EdgeName, Revision, counted};
+use crate::core::review::{self, Review, review, review_live};
 use crate::core::routing::{Inputs, Leaving, plan};
+use crate::core::status::LiveDto;
 use crate::edge::{Admin as _, AdminSettings, ScopedAdmin};
 
 /// What `--against` says for the live edges.
@@ -25,10 +27,17 @@ pub(super) struct Args {
     #[arg(long, env = "BASCULE_EDGE", value_name = "NAME")]
     edge: Option<EdgeName>,
     /// What it is compared with: the live edges, a revision of the repository that it is in (`origin/main`), or another
-    /// folder. With a revision or a folder no edge is asked, and the shares of traffic are told. Every backend counts as up:
-    /// with the live edges, what a controller took out shows as a change.
+    /// folder. With a revision or a folder no edge is asked, and the shares of traffic are told. Every backend counts as up,
+    /// and what a controller took out of live edges shows as a change, unless `--server` says where to ask.
     #[arg(long, env = "BASCULE_AGAINST", value_name = "live|REVISION|DIR", default_value = "live")]
     against: String,
+    /// With `--against live`: where a running controller's API listens, such as `http://127.0.0.1:7500`. It is asked in place of
+    /// the edges: by its verdicts, its overrides and what it has taken out, the shares of traffic are told before and after.
+    #[arg(long, env = "BASCULE_SERVER", value_name = "URL", value_parser = addresses::server)]
+    server: Option<String>,
+    /// The checksum that the plan had when it was reviewed. Exit 5 when what would change now is something else.
+    #[arg(long, env = "BASCULE_CHECKSUM", value_name = "HASH", value_parser = Digest::parse)]
+    checksum: Option<Digest>,
     /// How the result is written.
     #[arg(long, env = "BASCULE_FORMAT", value_enum, default_value = "text")]
     format: ReviewFormat,
@@ -48,21 +57,53 @@ struct EdgePlanDto {
     leaving: Option<Vec<Leaving>>,
 }
 
+/// What would change on the edges that were asked.
+#[derive(Debug, Serialize)]
+struct EdgePlansDto {
+    checksum: Digest,
+    edges: Vec<EdgePlanDto>,
+}
+
+/// What a plan comes to: whether something would change, and the checksum of that.
+struct Outcome {
+    is_change: bool,
+    checksum: Digest,
+}
+
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { path, edge, against, format, detailed_exitcode } = args;
+    let Args { path, edge, against, server, checksum, format, detailed_exitcode } = args;
     let inventory = inputs::read(&path).await?;
     let desired = inventory.desired()?;
-    let code = |is_change: bool| {
-        if is_change && detailed_exitcode { ExitCode::from(EXIT_CHANGES) } else { ExitCode::SUCCESS }
+    let outcome = match (&*against, server) {
+        (LIVE, None) => against_edges(desired, edge.as_ref(), format).await?,
+        (LIVE, Some(server)) => {
+            ensure!(
+                edge.is_none(),
+                "`--edge` is for edges that are asked: with `--server` the controller is, and no edge"
+            );
+            against_controller(server, desired, format).await?
+        }
+        (other, _) => {
+            ensure!(edge.is_none(), "`--edge` is for `--against live`: without it no edge is asked");
+            against_another(&path, other, desired, format).await?
+        }
     };
-    if against != LIVE {
-        ensure!(edge.is_none(), "`--edge` is for `--against live`: without it no edge is asked");
-        return against_another(&path, &against, desired, format).await.map(code);
+    if let Some(reviewed) = checksum.filter(|reviewed| *reviewed != outcome.checksum) {
+        eprintln!(
+            "error: this is not the plan that was reviewed: its checksum is {}, and not {reviewed}; review it anew",
+            outcome.checksum
+        );
+        return Ok(ExitCode::from(EXIT_OTHER_PLAN));
     }
+    Ok(if outcome.is_change && detailed_exitcode { ExitCode::from(EXIT_CHANGES) } else { ExitCode::SUCCESS })
+}
+
+/// Compares with what the edges run.
+async fn against_edges(desired: &Desired, edge: Option<&EdgeName>, format: ReviewFormat) -> anyhow::Result<Outcome> {
     // Nobody has probed: every backend is unknown, and unknown stays in rotation.
     let plan = plan(&Inputs::declared(desired));
-    let mut plans = Vec::new();
-    for edge in inputs::edges(desired, edge.as_ref())? {
+    let mut edges = Vec::new();
+    for edge in inputs::edges(desired, edge)? {
         let admin = ScopedAdmin::of(edge, AdminSettings::default())?;
         let actual = admin.read().await.with_context(|| format!("edge {}", edge.name))?;
         let rendered = render(&plan.effective, edge, &Pool::strict());
@@ -71,18 +112,43 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         let open = admin.open_requests().await.with_context(|| format!("edge {}", edge.name))?;
         let leaving = open.map(|open| plan.effective.leaving(edge, &open, &removed));
         let digest = rendered.digest.to_string();
-        plans.push(EdgePlanDto { edge: edge.name.to_string(), digest, changes, leaving });
+        edges.push(EdgePlanDto { edge: edge.name.to_string(), digest, changes, leaving });
     }
+    let plans = EdgePlansDto { checksum: checksum(&edges)?, edges };
     match format {
         ReviewFormat::Json => print(serde_json::to_string_pretty(&plans)? + "\n")?,
         ReviewFormat::Text => print(text(&plans))?,
         ReviewFormat::Markdown => print(format!("```\n{}```\n", text(&plans)))?,
     }
-    Ok(code(plans.iter().any(|plan| !plan.changes.is_empty())))
+    let is_change = plans.edges.iter().any(|plan| !plan.changes.is_empty());
+    Ok(Outcome { is_change, checksum: plans.checksum })
 }
 
-/// Compares with what another folder or revision declares; true where something differs.
-async fn against_another(path: &Path, against: &str, after: &Desired, format: ReviewFormat) -> anyhow::Result<bool> {
+/// A checksum of what would change on edges. What is open there comes and goes, and is no part of it.
+fn checksum(edges: &[EdgePlanDto]) -> anyhow::Result<Digest> {
+    let changing: Vec<_> = edges
+        .iter()
+        .filter(|plan| !plan.changes.is_empty())
+        .map(|plan| (&plan.edge, &plan.digest, &plan.changes))
+        .collect();
+    Ok(Digest::of(&serde_json::to_vec(&("edges 1", changing))?))
+}
+
+/// Compares with what a running controller serves, by what it knows.
+async fn against_controller(server: String, after: &Desired, format: ReviewFormat) -> anyhow::Result<Outcome> {
+    let server = Server::new(ServerArgs { server }, None)?;
+    let live: LiveDto = server.read(&server.get("/v1/live").await?)?;
+    let before = load(&live.files(), live.revision.clone()).desired;
+    let before = before.with_context(|| {
+        let short = live.revision.short();
+        format!("this bascule {} refuses revision {short}, which the controller serves", env!("CARGO_PKG_VERSION"))
+    })?;
+    let known = live.read(&before).context("the controller's answer cannot be understood")?;
+    shown(&review_live(&before, after, &known), format)
+}
+
+/// Compares with what another folder or revision declares.
+async fn against_another(path: &Path, against: &str, after: &Desired, format: ReviewFormat) -> anyhow::Result<Outcome> {
     let before = if Path::new(against).is_dir() {
         inputs::read(Path::new(against)).await
     } else {
@@ -101,15 +167,19 @@ async fn against_another(path: &Path, against: &str, after: &Desired, format: Re
         }
         Err(error) => return Err(error),
     };
-    print(match format {
-        ReviewFormat::Text => review::text(&review),
-        ReviewFormat::Json => review::json(&review),
-        ReviewFormat::Markdown => review::markdown(&review),
-    })?;
-    Ok(!review.is_empty())
+    shown(&review, format)
 }
 
-fn text(plans: &[EdgePlanDto]) -> String {
+fn shown(review: &Review, format: ReviewFormat) -> anyhow::Result<Outcome> {
+    print(match format {
+        ReviewFormat::Text => review::text(review),
+        ReviewFormat::Json => review::json(review),
+        ReviewFormat::Markdown => review::markdown(review),
+    })?;
+    Ok(Outcome { is_change: !review.is_empty(), checksum: review.checksum.clone() })
+}
+
+fn text(EdgePlansDto { checksum, edges: plans }: &EdgePlansDto) -> String {
     let mut lines = Vec::new();
     for plan in plans {
         let (work, found): (Vec<_>, Vec<_>) = plan.changes.iter().partition(|change| change.is_work());
@@ -123,6 +193,7 @@ fn text(plans: &[EdgePlanDto]) -> String {
     }
     let changes = plans.iter().flat_map(|plan| &plan.changes).filter(|change| change.is_work()).count();
     let edges = plans.iter().filter(|plan| !plan.changes.is_empty()).count();
-    lines.push(format!("Plan: {} on {edges} of {}\n", counted(changes, "change"), counted(plans.len(), "edge")));
+    lines.push(format!("Plan: {} on {edges} of {}", counted(changes, "change"), counted(plans.len(), "edge")));
+    lines.push(format!("Checksum: {checksum}\n"));
     lines.join("\n")
 }

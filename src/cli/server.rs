@@ -23,7 +23,7 @@ pub(super) struct ServerArgs {
         value_name = "URL",
         value_parser = addresses::server
     )]
-    server: String,
+    pub(super) server: String,
 }
 
 /// A running controller.

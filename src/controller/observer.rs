@@ -201,7 +201,7 @@ impl State {
             let recalled = || remembered.remove(&backend.name).map(|health| (health, None, Grace::default()));
             let known = watched.or_else(recalled);
             let had_some = known.is_some();
-            let known = known.filter(|(health, ..)| health.target == target && backend.state != BackendState::Disabled);
+            let known = known.filter(|(health, ..)| health.is_of(backend));
             if had_some && known.is_none() {
                 // The state file is not to bring back what is forgotten here.
                 self.dirty.insert(backend.name.clone());

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(in crate::core) use self::report::sites;
 pub use self::report::{by_site, json, markdown, text};
 use crate::core::caddy::traffic;
 use crate::core::health::{BackendHealth, Observed, Verdict};
@@ -136,11 +137,15 @@ fn settled(desired: &Desired, lost: &[Target]) -> Plan {
     let up = observed(desired, &[], (start, lost_at));
     let before = plan(&Inputs { observed: &up, now: lost_at, ..Inputs::declared(desired) });
     let observed = observed(desired, lost, (start, lost_at));
-    let mut now = lost_at;
+    settle(&Inputs { observed: &observed, now: lost_at, ..Inputs::declared(desired) }, before)
+}
+
+/// The plan in which nothing changes any more by itself, after the one of before.
+pub(in crate::core) fn settle(inputs: &Inputs<'_>, before: Plan) -> Plan {
+    let mut now = inputs.now;
     let mut last = before;
     for _ in 0..PLANS_MAX {
-        let inputs = Inputs { observed: &observed, previous: Some(&last.effective), now, ..Inputs::declared(desired) };
-        last = plan(&inputs);
+        last = plan(&Inputs { previous: Some(&last.effective), now, ..*inputs });
         match last.next_at {
             Some(next_at) if next_at > now => now = next_at,
             Some(_) | None => break,
@@ -160,7 +165,7 @@ fn observed(desired: &Desired, lost: &[Target], (up_since, lost_at): (Timestamp,
 
 fn forecast(service: &Service, plan: &Plan, lost: &[Target]) -> ServiceForecast {
     let effective = plan.effective.services.get(&service.name).map(AsRef::as_ref);
-    let shares = effective.map(|effective| shares(effective, lost)).unwrap_or_default();
+    let shares = effective.map(|effective| shares(effective, |backend| !is_lost(backend, lost))).unwrap_or_default();
     let outcome = match effective.map(|effective| effective.serving) {
         Some(Serving::Maintenance) => Outcome::Maintenance,
         _ if shares.is_empty() => Outcome::Down,
@@ -171,9 +176,9 @@ fn forecast(service: &Service, plan: &Plan, lost: &[Target]) -> ServiceForecast 
 }
 
 /// The shares of those that answer. A guard keeps some in rotation that are lost; what comes to them is tried elsewhere.
-fn shares(effective: &EffectiveService, lost: &[Target]) -> Vec<Share> {
+pub(in crate::core) fn shares(effective: &EffectiveService, answers: impl Fn(&Backend) -> bool) -> Vec<Share> {
     let mut places = traffic(effective);
-    places.retain(|(backend, places)| *places > 0 && !is_lost(backend, lost));
+    places.retain(|(backend, places)| *places > 0 && answers(backend));
     let all: u64 = places.iter().map(|(_, places)| *places).sum();
     let share = |(backend, places): (&Arc<Backend>, u64)| Share {
         backend: backend.name.clone(),

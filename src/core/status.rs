@@ -2,6 +2,7 @@
 
 mod dto;
 mod forge;
+mod live;
 mod operator;
 mod past;
 mod quarantine;
@@ -15,6 +16,7 @@ pub use self::dto::{
     SeverDto, SiteDto, SiteState, StatusDto, TunnelDto, TunnelState, WireguardDto,
 };
 pub use self::forge::{ForgeDto, ForgeReport};
+pub use self::live::{GuardDto, HealthDto, LiveDto, MemoryDto, RiseDto};
 pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
 pub use self::past::{PassDto, PastDto, past_text};
 pub use self::quarantine::{QuarantinedDto, RefusedService, RefusedServiceDto};

@@ -108,22 +108,28 @@ impl Walk<'_> {
 pub(super) struct Intake {
     limits: Limits,
     total_bytes: usize,
+    folders: usize,
     pub(super) files: FileSet,
 }
 
 impl Intake {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, total_bytes: 0, files: FileSet::new() }
+        Self { limits, total_bytes: 0, folders: 0, files: FileSet::new() }
     }
 
-    /// Called before a folder is read; the root has depth 0.
-    pub(super) fn enter(&self, path: &[u8], depth: usize) -> Result<(), SourceError> {
-        let Limits { folder_depth, .. } = self.limits;
-        if depth <= folder_depth {
+    /// Called before a folder is read; the root has depth 0. There may be as many folders as files: a dozen objects, each a
+    /// folder that has the next one ten times over, are millions of them.
+    pub(super) fn enter(&mut self, path: &[u8], depth: usize) -> Result<(), SourceError> {
+        let Limits { folder_depth, files, .. } = self.limits;
+        self.folders += 1;
+        let (what, limit) = if depth > folder_depth {
+            (format!("it is {depth} folders deep"), folder_depth)
+        } else if self.folders > files {
+            ("it is one folder too many".to_owned(), files)
+        } else {
             return Ok(());
-        }
-        let path = String::from_utf8_lossy(path).into_owned();
-        Err(SourceError::LimitExceeded { path, what: format!("it is {depth} folders deep"), limit: folder_depth })
+        };
+        Err(SourceError::LimitExceeded { path: String::from_utf8_lossy(path).into_owned(), what, limit })
     }
 
     /// Called before a file is read. Gives its path in the set.

@@ -14,6 +14,7 @@ mod guard;
 mod incidents;
 mod kill9;
 mod layers;
+mod live_plan;
 mod orders;
 mod overrides;
 mod probes;

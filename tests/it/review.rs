@@ -1,10 +1,15 @@
 //! What a change of an inventory does, told to whoever reviews it: see `src/core/review.rs`.
 
-use bascule::core::inventory::{Desired, load};
-use bascule::core::model::{Diagnostic, EdgeName, FileSet, Revision};
-use bascule::core::review::{Comment, Kind, Proposal, comment, json, markdown, review, text};
+use std::time::Duration;
 
-use crate::support::inventory::{PLAIN_EDGE, Texts, desired};
+use bascule::core::health::Verdict;
+use bascule::core::inventory::{Desired, load};
+use bascule::core::model::{Diagnostic, EdgeName, FileSet, Revision, Timestamp};
+use bascule::core::review::{Comment, Kind, Proposal, comment, json, markdown, review, review_live, text};
+use bascule::core::routing::{Action, Effective, Inputs, Live, Override, plan};
+use bascule::core::status::LiveDto;
+
+use crate::support::inventory::{PLAIN_EDGE, Texts, desired, files, observed};
 
 /// Longest comment that GitHub takes.
 const COMMENT_MAX: usize = 65_535;
@@ -47,7 +52,7 @@ fn what_changes_nothing_for_clients_is_no_change() {
     ] {
         let review = review(&before, &of(&services, &backends));
         assert!(review.is_empty(), "{review:?}");
-        assert_eq!(text(&review), "Plan: no changes\n");
+        assert_eq!(text(&review), format!("Plan: no changes\nChecksum: {}\n", review.checksum));
     }
     // The loss of a site was not survived before either.
     let review = review(&before, &of(&SERVICES.replace("[www.acecinema.fr]", "[web.acecinema.fr]"), BACKENDS));
@@ -56,6 +61,101 @@ fn what_changes_nothing_for_clients_is_no_change() {
         (&review.services[0].exposed[..], &review.services[0].details[..]),
         (&[][..], &["settings changed: domains (- www.acecinema.fr, + web.acecinema.fr)".to_owned()][..])
     );
+}
+
+#[test]
+fn a_checksum_is_that_of_what_would_change() {
+    let before = of(SERVICES, BACKENDS);
+    let changed = BACKENDS.replace("weight: 2", "weight: 3");
+    let checksum = |services: &str, backends: &str| review(&before, &of(services, backends)).checksum;
+    let plain = checksum(SERVICES, &changed);
+    assert_eq!(plain, checksum(SERVICES, &changed));
+    for (services, backends) in [
+        (SERVICES.to_owned(), BACKENDS.to_owned()),
+        (SERVICES.to_owned(), BACKENDS.replace("weight: 2", "weight: 4")),
+        (SERVICES.to_owned(), changed.replace("127.2.0.2", "127.2.0.9")),
+        (SERVICES.replace("critical: true", "routing: {page: {html: one}}"), changed.clone()),
+        (SERVICES.replace("critical: true", "routing: {page: {html: two}}"), changed.clone()),
+    ] {
+        assert_ne!(plain, checksum(&services, &backends), "{services}{backends}");
+    }
+    // What is the same before and after is none of it.
+    let other = |text: &str| of(SERVICES, &text.replace("127.1.0.3", "127.1.0.33"));
+    assert_eq!(plain, review(&other(BACKENDS), &other(&changed)).checksum);
+}
+
+const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
+
+/// What a controller goes by that has planned once, with these backends down for a minute, and these decided about.
+fn live(desired: &Desired, down: &[&str], drained: &[&str]) -> Live {
+    let since = Some(NOW.minus(Duration::from_mins(1)));
+    let mut observed = observed(desired, |name| if down.contains(&name) { Verdict::Down } else { Verdict::Up });
+    for (name, health) in &mut observed.backends {
+        (health.since, health.target) = (since, desired.backends.get(name).map(|backend| backend.probe_target()));
+    }
+    let drain = |target: &&str| Override {
+        target: target.parse().expect("a target"),
+        action: Action::Drain,
+        reason: "disk swap".to_owned(),
+        by: String::new(),
+        set_at: NOW,
+        until: NOW.plus(Duration::from_hours(1)),
+    };
+    let overrides = drained.iter().map(drain).collect();
+    let live = Live { now: NOW, observed, overrides, planned: Effective::default(), guard: None };
+    let planned = plan(&Inputs { previous: None, ..live.inputs(desired) }).effective;
+    Live { planned, ..live }
+}
+
+#[test]
+fn a_change_is_told_as_things_stand() {
+    let before = of(SERVICES, BACKENDS);
+    let backends = BACKENDS.replace("name: api-dijon-1, site: dijon", "name: api-dijon-1, state: drain, site: dijon");
+    let backends = backends.replace("127.1.0.2, port: 80", "127.1.0.2, port: 81");
+    let after = of(SERVICES, &backends);
+    let known = live(&before, &["api-thory-1"], &["backend:docs-thory-1"]);
+    let review = review_live(&before, &after, &known);
+    insta::assert_snapshot!("live_text", text(&review));
+    insta::assert_snapshot!("live_markdown", markdown(&review));
+    insta::assert_snapshot!("live_json", json(&review));
+    // As long as nothing else comes of it, when it is made and how long a decision lasts are no part of it.
+    let mut later = known.clone();
+    later.now = NOW.plus(Duration::from_mins(5));
+    assert_eq!(review_live(&before, &after, &later).checksum, review.checksum);
+    assert_ne!(review_live(&before, &after, &live(&before, &[], &[])).checksum, review.checksum);
+    assert!(review_live(&before, &before, &known).is_empty());
+}
+
+#[test]
+fn what_time_alone_does_is_told_as_later() {
+    let with = |sites: &str, after: &str| {
+        let routing = format!("critical: true, routing: {{policy: priority, sites: [{sites}], failback: {after}}}");
+        of(&SERVICES.replace("critical: true", &routing), BACKENDS)
+    };
+    let before = with("dijon, thory", "{after: 5m}");
+    let known = live(&before, &[], &[]);
+    let told = |after: &Desired| text(&review_live(&before, after, &known)).lines().nth(1).map(str::to_owned);
+    let first = "~ service api (critical)  dijon 100 %";
+    let expected = format!("{first}, later thory 100 %");
+    assert_eq!(told(&with("thory, dijon", "{after: 5m}")), Some(expected));
+    assert_eq!(told(&with("thory, dijon", "{manual: true}")), Some(first.to_owned()), "until an operator says so");
+}
+
+#[test]
+fn what_a_controller_goes_by_comes_through_its_api_unharmed() {
+    let texts = Texts { edges: PLAIN_EDGE, services: SERVICES, backends: BACKENDS };
+    let desired = desired(texts);
+    for (down, drained) in
+        [(&[][..], &[][..]), (&["api-thory-1"], &["site:dijon"]), (&["docs-dijon-1", "www-dijon-1"], &[])]
+    {
+        let known = live(&desired, down, drained);
+        let planned = plan(&known.inputs(&desired));
+        let dto = LiveDto::of((&planned, &desired), &files(texts), (&known.observed, &known.overrides), None, NOW);
+        let dto: LiveDto = serde_json::from_str(&serde_json::to_string(&dto).expect("JSON")).expect("the same");
+        assert_eq!(dto.files(), files(texts));
+        let again = plan(&dto.read(&desired).expect("names").inputs(&desired));
+        assert_eq!((&again.effective, again.changes.len()), (&planned.effective, 0));
+    }
 }
 
 #[test]

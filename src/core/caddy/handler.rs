@@ -50,7 +50,7 @@ pub(super) fn handler<'e>(
         // Nobody is believed in, and all share the traffic by weight. What has just failed takes no further turn of the same
         // request; the sweep comes back to it.
         let passive = sweep.is_some().then(|| HealthChecks { active: None, passive: Some(checks::passive(service)) });
-        let shares = Shares::declared(&everything);
+        let shares = Shares::declared(service, &everything);
         links.push(link(service, shares.backends.len(), shares.upstreams(), service.routing.sticky.as_ref(), passive));
     }
     if is_last_page {

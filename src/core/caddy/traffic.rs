@@ -10,7 +10,9 @@ pub fn traffic(effective: &EffectiveService) -> Vec<(&Arc<Backend>, u64)> {
     let pool = Pool::strict();
     let shares = match (effective.serving, &effective.service.routing.policy) {
         (Serving::Maintenance | Serving::Page | Serving::Nothing, _) => None,
-        (Serving::LastResort, _) | (_, Policy::Single { .. }) => Some(Shares::declared(&pool.everything(effective))),
+        (Serving::LastResort, _) | (_, Policy::Single { .. }) => {
+            Some(Shares::declared(&effective.service, &pool.everything(effective)))
+        }
         (Serving::Full | Serving::Degraded, _) => pool.tiers(effective, Waiting::LeftOut).into_iter().next(),
     };
     shares.map_or_else(Vec::new, |shares| shares.places())

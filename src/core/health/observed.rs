@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Availability, Flap, Outcome, Share, Told, Verdict};
+use crate::core::inventory::{Backend, BackendState, Desired};
 use crate::core::model::{BackendName, Digest, Generation, Revision, Timestamp};
 
 /// What probes say of all backends at one generation. A backend that is not in it is unknown.
@@ -24,6 +25,25 @@ impl Observed {
     /// Nothing.
     pub const fn new() -> Self {
         Self { generation: Generation(0), revision: None, isolated_since: None, backends: BTreeMap::new() }
+    }
+
+    /// What would be known once another inventory is followed: what is asked the same at the same address stays known by its
+    /// name, and what is not is another backend.
+    #[must_use]
+    pub fn follow(&self, before: &Desired, after: &Desired) -> Self {
+        let health = |backend: &Backend| {
+            let known = self.backends.get(&backend.name)?;
+            if known.is_of(backend) {
+                return Some((backend.name.clone(), known.clone()));
+            }
+            let earlier = before.backends.get(&backend.name)?;
+            // What was up at this address and is down by a new probe has gone down.
+            let was_up = earlier.upstream() == backend.upstream() && known.was_ever_up();
+            let target = Some(backend.probe_target());
+            Some((backend.name.clone(), BackendHealth { target, was_up, ..BackendHealth::default() }))
+        };
+        let backends = after.backends.values().filter_map(|backend| health(backend)).collect();
+        Self { revision: Some(after.revision.clone()), backends, ..*self }
     }
 
     /// What is believed of a backend.
@@ -63,6 +83,11 @@ pub struct BackendHealth {
 }
 
 impl BackendHealth {
+    /// True where it is known of what a backend is now: the same is asked at the same address, and somebody asks.
+    pub fn is_of(&self, backend: &Backend) -> bool {
+        backend.state != BackendState::Disabled && self.target.as_ref() == Some(&backend.probe_target())
+    }
+
     /// When it went down; none where it is not down, or was not up before.
     pub fn lost_at(&self) -> Option<Timestamp> {
         // Only a change from up to down is counted as a flip.

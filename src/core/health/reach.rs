@@ -11,15 +11,28 @@ use crate::core::model::{BackendName, SiteName, Timestamp};
 /// were reached between this failure and the one before says nothing of this one.
 #[derive(Debug, Default)]
 pub struct Reach {
-    /// When each site with probed backends was last sampled.
-    sites: BTreeMap<SiteName, Option<Timestamp>>,
+    /// Sites with probed backends.
+    sites: BTreeMap<SiteName, Site>,
     /// When the newest of the probes began that reached anything.
     reached_at: Option<Timestamp>,
-    /// Since when each backend has been out of reach; where failures of it are held, since when they are.
+    /// When the newest answer came.
+    answered_at: Option<Timestamp>,
+    /// When each backend that is out of reach was first found to be.
     unreached_since: BTreeMap<BackendName, Timestamp>,
     /// Backends whose newest failure does not count yet, and when that probe began.
     held: BTreeMap<BackendName, Timestamp>,
     isolated_since: Option<Timestamp>,
+}
+
+/// How much of a site is within reach.
+#[derive(Debug, Default)]
+struct Site {
+    /// Probed backends.
+    backends: usize,
+    /// How many of them are out of reach.
+    unreached: usize,
+    /// When the last of them was found to be.
+    lost_at: Option<Timestamp>,
 }
 
 /// What came of a sample.
@@ -38,12 +51,18 @@ pub enum Belief {
 impl Reach {
     /// Follows the sites and backends that are probed.
     pub fn follow<'a>(&mut self, probed: impl Iterator<Item = (&'a SiteName, &'a BackendName)> + Clone) {
-        let before = std::mem::take(&mut self.sites);
-        let site = |(site, _): (&SiteName, _)| (site.clone(), before.get(site).copied().flatten());
-        self.sites = probed.clone().map(site).collect();
-        let backends: BTreeSet<&BackendName> = probed.map(|(_, backend)| backend).collect();
+        let backends: BTreeSet<&BackendName> = probed.clone().map(|(_, backend)| backend).collect();
         self.unreached_since.retain(|backend, _| backends.contains(backend));
         self.held.retain(|backend, _| backends.contains(backend));
+        self.sites.clear();
+        for (site, backend) in probed {
+            let site = self.sites.entry(site.clone()).or_default();
+            site.backends += 1;
+            if let Some(since) = self.unreached_since.get(backend) {
+                site.unreached += 1;
+                site.lost_at = site.lost_at.max(Some(*since));
+            }
+        }
     }
 
     /// Takes a sample of a backend at a site.
@@ -53,31 +72,30 @@ impl Reach {
         }
         let Sample { backend, at, latency, .. } = sample;
         let began_at = at.minus(*latency);
-        if let Some(newest) = self.sites.get_mut(site) {
-            *newest = (*newest).max(Some(*at));
-        }
         if is_out_of_reach(&sample.outcome) {
-            let since = self.unreached_since.entry(backend.clone()).or_insert(*at);
+            self.lose(site, backend, *at);
             if self.sites.len() < 2 || self.reached_at >= Some(began_at) {
                 self.held.remove(backend);
                 return Belief::Sample;
             }
-            if self.reached_at >= Some(*since) {
-                *since = *at;
-            }
             self.held.insert(backend.clone(), began_at);
-            // Nobody has been reached since, and everybody has been tried.
-            if self.isolated_since.is_none() && self.sites.values().all(|newest| *newest >= Some(*since)) {
-                self.isolated_since = Some(*since);
+            if self.isolated_since.is_none() && self.is_isolated() {
+                let lost = self.unreached_since.values().filter(|since| Some(**since) > self.answered_at);
+                self.isolated_since = lost.min().copied();
             }
             return Belief::Held;
         }
         self.reached_at = self.reached_at.max(Some(began_at));
-        self.unreached_since.remove(backend);
+        self.answered_at = self.answered_at.max(Some(*at));
+        if self.unreached_since.remove(backend).is_some()
+            && let Some(site) = self.sites.get_mut(site)
+        {
+            site.unreached = site.unreached.saturating_sub(1);
+        }
         self.held.remove(backend);
         if self.isolated_since.take().is_some() {
             self.held.clear();
-            return Belief::Returns(std::mem::take(&mut self.unreached_since).into_keys().collect());
+            return Belief::Returns(self.unreached_since.keys().cloned().collect());
         }
         let confirmed: BTreeSet<BackendName> =
             self.held.iter().filter(|(_, failed)| **failed <= began_at).map(|(name, _)| name.clone()).collect();
@@ -85,11 +103,34 @@ impl Reach {
         if confirmed.is_empty() { Belief::Sample } else { Belief::Confirms(confirmed) }
     }
 
+    fn lose(&mut self, site: &SiteName, backend: &BackendName, at: Timestamp) {
+        if self.unreached_since.contains_key(backend) {
+            return;
+        }
+        self.unreached_since.insert(backend.clone(), at);
+        if let Some(site) = self.sites.get_mut(site) {
+            site.unreached += 1;
+            site.lost_at = site.lost_at.max(Some(at));
+        }
+    }
+
+    /// True where nobody has answered since something was lost at every site where there was something left to lose.
+    ///
+    /// Only a backend that was within reach before tells anything of the network: phases are fixed, so those that are out
+    /// anyway, one at each site, may fail again and again between two answers of others, and would never be taken out. And
+    /// it is by when an answer came, not by when it was asked for: one may be under way at each failure.
+    fn is_isolated(&self) -> bool {
+        let is_new = |site: &Site| site.lost_at > self.answered_at;
+        self.sites.values().any(is_new)
+            && self.sites.values().all(|site| is_new(site) || site.unreached >= site.backends)
+    }
+
     /// Takes moments along when the wall clock is set, by so many milliseconds.
     pub fn clock_set(&mut self, millis: i64) {
-        let moments = self.sites.values_mut().flatten().chain(self.unreached_since.values_mut());
+        let sites = self.sites.values_mut().filter_map(|site| site.lost_at.as_mut());
+        let moments = sites.chain(self.unreached_since.values_mut());
         let moments = moments.chain(self.held.values_mut());
-        for at in moments.chain(&mut self.reached_at).chain(&mut self.isolated_since) {
+        for at in moments.chain(&mut self.reached_at).chain(&mut self.answered_at).chain(&mut self.isolated_since) {
             *at = at.by_clock_set(millis);
         }
     }
@@ -225,7 +266,27 @@ mod tests {
         assert_eq!(sites.0.isolated_since(), None, "thory has not been tried since");
         assert_eq!(sites.lost(5, "t1"), Belief::Held);
         assert_eq!(sites.lost(6, "d1"), Belief::Held);
-        assert_eq!(sites.0.isolated_since(), Some(at(4)));
+        assert_eq!(sites.0.isolated_since(), None, "d1 was out when there was a network, and d2 has not been tried");
+        assert_eq!(sites.lost(7, "d2"), Belief::Held);
+        assert_eq!(sites.0.isolated_since(), Some(at(5)));
+    }
+
+    #[test]
+    fn what_is_out_at_every_site_is_out_whoever_answers_in_between() {
+        let mut sites = Sites::new();
+        sites.reached(0, "d2");
+        // At first it may be the network.
+        assert_eq!((sites.lost(1, "d1"), sites.lost(2, "t1")), (Belief::Held, Belief::Held));
+        assert_eq!(sites.0.isolated_since(), Some(at(1)));
+        assert_eq!(sites.reached(3, "d2"), Belief::Returns(set(&["d1", "t1"])));
+        for second in (10..100).step_by(10) {
+            assert_eq!((sites.lost(second, "d1"), sites.lost(second + 1, "t1")), (Belief::Held, Belief::Held));
+            assert_eq!(sites.0.isolated_since(), None, "at {second}");
+            assert_eq!(sites.reached(second + 2, "d2"), Belief::Confirms(set(&["d1", "t1"])));
+        }
+        // With the last one that answered, the network is gone.
+        assert_eq!(sites.lost(103, "d2"), Belief::Held);
+        assert_eq!(sites.0.isolated_since(), Some(at(103)));
     }
 
     #[test]
@@ -238,6 +299,18 @@ mod tests {
         assert_eq!(sites.take_after(failed(5, "d2", 1)), Belief::Held, "it began at 4");
         assert_eq!(sites.take_after((6, "t1", Outcome::Pass, Duration::from_secs(3))), Belief::Sample, "it began at 3");
         assert_eq!(sites.reached(7, "t1"), Belief::Confirms(set(&["d2"])));
+    }
+
+    #[test]
+    fn a_site_is_lost_though_an_answer_is_under_way_at_each_failure() {
+        let mut sites = Sites::new();
+        for second in (10..100).step_by(10) {
+            let failed = (second, "d1", Outcome::Fail(Failure::Timeout), Duration::from_secs(1));
+            assert_eq!(sites.take_after(failed), Belief::Held, "at {second}");
+            assert_eq!(sites.0.isolated_since(), None, "at {second}");
+            let passed = (second + 1, "t1", Outcome::Pass, Duration::from_secs(2));
+            assert_eq!(sites.take_after(passed), Belief::Confirms(set(&["d1"])), "at {second}");
+        }
     }
 
     #[test]

@@ -21,6 +21,12 @@ pub struct Share {
 }
 
 impl Share {
+    /// The share of so many percent, at no known moment; what is no step is the nearest one.
+    pub fn of_percent(percent: u8) -> Self {
+        let less = (100 - percent.min(100) + STEP / 2).div_euclid(STEP).min(3);
+        Self { less, changed_at: None }
+    }
+
     /// The share in percent: 25, 50, 75 or 100.
     pub const fn percent(self) -> u8 {
         100 - self.less * STEP

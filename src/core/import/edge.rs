@@ -1,11 +1,11 @@
 //! The edge that a configuration makes: its listeners, its certificates, its admin API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::claims::{Leaf, UNKNOWN, list, note_others};
-use crate::core::model::{AdminAddress, HTTP_PORT, Hostname, Listener};
+use crate::core::model::{AdminAddress, HTTP_PORT, Hostname, Listener, Scheme};
 
 /// Who issues certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +50,19 @@ pub(super) fn read(
             listen.extend(listeners(name, server, is_secure_edge, notes));
         }
     }
+    let is_heard = |listener: &Listener| !is_secure_edge || listener.scheme() == Scheme::Https;
+    if !listen.iter().any(is_heard) {
+        // Caddy takes a server that listens nowhere, and an edge is none.
+        for leaf in leaves.iter_mut().filter(|leaf| leaf.fault.is_none()) {
+            leaf.fault = Some("its server listens nowhere that an edge could listen".to_owned());
+        }
+    }
     if is_secure_edge && !listen.iter().any(|it: &Listener| u64::from(it.port().get()) == http_port) {
         let all = format!("http://:{http_port}");
         listen.extend(if http_port == u64::from(HTTP_PORT) { ":80".parse() } else { all.parse::<Listener>() });
     }
-    listen.dedup();
+    let mut seen = BTreeSet::new();
+    listen.retain(|listener| seen.insert(listener.clone()));
     let mode = if is_secure_edge { mode(config, notes) } else { Mode::Off };
     for leaf in leaves.iter_mut().filter(|leaf| leaf.fault.is_none()) {
         if secure[&leaf.server] != is_secure_edge {

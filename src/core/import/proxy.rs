@@ -78,9 +78,10 @@ fn upstreams(handler: &Map<String, Value>, at: &str, proxy: &mut Proxy, notes: &
     for (index, upstream) in list(handler.get("upstreams")).iter().enumerate() {
         let dial = upstream.get("dial").and_then(Value::as_str).unwrap_or_default();
         let plain = plain_dial(dial);
-        let address: SocketAddr = plain
-            .parse()
-            .map_err(|_| format!("its upstream `{dial}` is not an IP address with a port, and backends have one"))?;
+        let address: SocketAddr =
+            plain.parse().ok().filter(|it: &SocketAddr| it.port() > 0).ok_or_else(|| {
+                format!("its upstream `{dial}` is not an IP address with a port, and backends have one")
+            })?;
         if dial.starts_with("localhost:") {
             notes.push((format!("{at}.upstreams[{index}].dial"), "`localhost` became 127.0.0.1".to_owned()));
         }

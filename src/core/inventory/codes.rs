@@ -78,6 +78,7 @@ codes![
     ("health-with-http", "A probe by HTTP names a gRPC service."),
     ("health-with-tcp", "A TCP probe has a path or anything else of a request or an answer."),
     ("latency-over-timeout", "A probe times out before its answer could be too slow."),
+    ("lfs-pointer", "A file is a pointer of Git LFS in place of what it points to."),
     ("literal-secret", "A probe's header has a secret written out in the repository."),
     ("min-healthy-unreachable", "A tier has fewer backends than it needs to serve."),
     ("missing-key", "A key that must be there is not."),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Timestamp;
+use super::{TextError, Timestamp};
 
 /// A point in the history of the inventory: a git commit id, or `dir-` and a content digest for a plain directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,6 +78,15 @@ impl Digest {
     /// Takes a digest back from where it was kept. It is not checked.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Reads a digest that a person gives.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() == 64 && text.bytes().all(is_hex) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(TextError { text: text.to_owned(), expected: "64 hexadecimal digits, as a plan prints them" })
     }
 
     /// All 64 characters.

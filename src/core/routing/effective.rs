@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::policy::{self, Candidate};
 use super::{Action, Choice, Exclusion, Inputs, Member, Ramp, Rise, Role, damping, guard, report};
 use crate::core::health::Verdict;
-use crate::core::inventory::{Backend, BackendState, Service, WhenAllDown};
+use crate::core::inventory::{Backend, BackendState, Policy, Service, WhenAllDown};
 use crate::core::model::{BackendName, ServiceName, Timestamp};
 
 /// What should be served now: every service with every one of its backends and the part it plays.
@@ -123,7 +123,9 @@ impl EffectiveService {
             let serving = if service.maintenance { Serving::Maintenance } else { Serving::Nothing };
             return (Self { service: Arc::clone(service), serving, members, choice, ramp: None }, None);
         }
-        damping::hold(inputs, &members, choice.as_ref(), &mut candidates);
+        // What another policy chose is no reason to leave it alone.
+        let alone = choice.as_ref().filter(|_| matches!(service.routing.policy, Policy::Single { .. }));
+        damping::hold(inputs, &members, alone, &mut candidates);
         guard::hold(service, &members, held, &mut candidates);
         // The places of tiers are those of the routing that they were counted in.
         let ramp = before.filter(|before| before.service.routing == service.routing).and_then(|before| before.ramp);
@@ -155,7 +157,7 @@ fn candidate(inputs: &Inputs<'_>, before: Option<&EffectiveService>, index: usiz
         guard: None,
         since: inputs.observed.backends.get(name).and_then(|health| health.since),
         is_forced: member.overridden.as_ref().is_some_and(|it| it.action == Action::Up),
-        was_out: before.and_then(|before| before.member(name)).is_some_and(|member| was_out(member.role)),
+        was_out: before.and_then(|before| before.member(name)).is_some_and(|member| member.role.was_out()),
     }
 }
 
@@ -171,18 +173,13 @@ fn rise(
     let mut next_at: Option<Timestamp> = None;
     for member in members.iter_mut().filter(|member| member.role == Role::InRotation && member.overridden.is_none()) {
         let Some(earlier) = before.member(&member.backend.name) else { continue };
-        let since = if was_out(earlier.role) { Some(now) } else { earlier.rise.map(|rise| rise.since) };
+        let since = if earlier.role.was_out() { Some(now) } else { earlier.rise.map(|rise| rise.since) };
         if let Some((rise, at)) = since.and_then(|since| Rise::at(now, since, length)) {
             member.rise = Some(rise);
             next_at = Some(next_at.map_or(at, |earlier| earlier.min(at)));
         }
     }
     next_at
-}
-
-/// True for what a probe took out, now or a while ago.
-const fn was_out(role: Role) -> bool {
-    matches!(role, Role::Out(Exclusion::Down | Exclusion::Recovering | Exclusion::Flapping { .. }))
 }
 
 fn order(member: &Member) -> (usize, &crate::core::model::SiteName, &BackendName) {

@@ -67,6 +67,11 @@ impl Role {
         }
     }
 
+    /// True for what a probe took out, now or a while ago.
+    pub(in crate::core) const fn was_out(self) -> bool {
+        matches!(self, Self::Out(Exclusion::Down | Exclusion::Recovering | Exclusion::Flapping { .. }))
+    }
+
     /// What there is to say of it; none for a backend that simply serves.
     pub fn reason(self) -> Option<String> {
         match self {

@@ -49,6 +49,9 @@ impl Override {
     }
 }
 
+/// The end of what does not end. Nobody can order it: it is for what is foretold.
+const NEVER: Timestamp = Timestamp::from_unix_millis(i64::MAX);
+
 /// What an operator decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,6 +133,12 @@ impl Overrides {
         get(&Target::Backend(backend.name.clone())).or_else(|| get(&Target::Site(backend.site.clone())))
     }
 
+    /// The same ones, as if none of them ended.
+    #[must_use]
+    pub fn lasting(&self) -> Self {
+        self.iter().map(|it| Override { until: NEVER, ..it.clone() }).collect()
+    }
+
     /// The target of one of them that somebody names: in full, or by its bare name where only one has it.
     pub fn named(&self, text: &str) -> Result<Target, Refusal> {
         Target::overridden(text, self.0.keys())
@@ -142,7 +151,7 @@ impl Overrides {
 
     /// When the next of them ends.
     pub fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
-        self.0.values().map(|it| it.until).filter(|until| *until > now).min()
+        self.0.values().map(|it| it.until).filter(|until| *until > now && *until < NEVER).min()
     }
 }
 

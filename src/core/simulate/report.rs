@@ -156,7 +156,7 @@ pub fn by_site(shares: &[Share]) -> String {
     parts.join(", ")
 }
 
-fn sites(shares: &[Share]) -> BTreeMap<&SiteName, f64> {
+pub(in crate::core) fn sites(shares: &[Share]) -> BTreeMap<&SiteName, f64> {
     let mut sites: BTreeMap<&SiteName, f64> = BTreeMap::new();
     for share in shares {
         *sites.entry(&share.site).or_default() += share.share;

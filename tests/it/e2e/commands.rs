@@ -156,19 +156,25 @@ async fn plan_shows_what_apply_then_does() {
     let run = |args: &[&str]| bascule(folder.path(), args);
     let plan = run(&["plan"]).succeeded();
     let expected = "edge local, which runs nothing yet:\n  + server bascule-http\n  ~ apps.http.grace_period\n  \
-                    + service www -> 127.200.1.23:8080, 127.200.2.23:8080\nPlan: 3 changes on 1 of 1 edge\n";
-    assert_eq!(plan, expected);
+                    + service www -> 127.200.1.23:8080, 127.200.2.23:8080\nPlan: 3 changes on 1 of 1 edge\nChecksum: ";
+    let checksum = plan.strip_prefix(expected).expect(&plan).trim_end().to_owned();
+    let reviewed = run(&["plan", "--checksum", &checksum]);
+    assert_eq!((reviewed.code, &reviewed.stdout, reviewed.stderr.as_str()), (Some(0), &plan, ""));
     let detailed = run(&["plan", "--detailed-exitcode"]);
     assert_eq!((detailed.code, &detailed.stdout, detailed.stderr.as_str()), (Some(2), &plan, ""));
     assert_eq!(caddy.access().config().await, Value::Null, "a plan writes nothing");
     let json: Value = serde_json::from_str(&run(&["plan", "--format", "json"]).succeeded()).expect("JSON");
-    assert_eq!(json[0]["edge"], "local");
-    assert!(json[0]["changes"].as_array().is_some_and(|changes| !changes.is_empty()), "{json}");
+    assert_eq!((&json["edges"][0]["edge"], &json["checksum"]), (&"local".into(), &checksum.clone().into()));
+    assert!(json["edges"][0]["changes"].as_array().is_some_and(|changes| !changes.is_empty()), "{json}");
 
     let applied = run(&["apply", "--edge", "local"]).succeeded();
     assert!(applied.starts_with("edge local: applied "), "{applied}");
     let nothing = run(&["plan", "--detailed-exitcode"]).succeeded();
-    assert_eq!(nothing, "edge local: no changes\nPlan: 0 changes on 0 of 1 edge\n");
+    assert!(nothing.starts_with("edge local: no changes\nPlan: 0 changes on 0 of 1 edge\nChecksum: "), "{nothing}");
+    let applied_since = run(&["plan", "--checksum", &checksum]);
+    assert_eq!((applied_since.code, &applied_since.stdout), (Some(5), &nothing), "{applied_since:?}");
+    let told = format!("and not {checksum}; review it anew");
+    assert!(applied_since.stderr.contains(&told), "{}", applied_since.stderr);
     let again = run(&["apply"]).succeeded();
     assert!(again.starts_with("edge local: no changes"), "{again}");
     let rendered: Value = serde_json::from_str(&run(&["render"]).succeeded()).expect("JSON");
@@ -180,7 +186,8 @@ async fn plan_shows_what_apply_then_does() {
     write(&folder, backend, &text.replace("\nweight: 1\n", "\nweight: 3\n"));
     let expected = "edge local:\n  ~ service www: weights 127.200.1.23:8080 = 3, 127.200.2.23:8080 = 1\n\
                     Plan: 1 change on 1 of 1 edge\n";
-    assert_eq!(run(&["plan"]).succeeded(), expected);
+    let plan = run(&["plan"]).succeeded();
+    assert!(plan.starts_with(expected), "{plan}");
 
     drop(caddy);
     for command in ["plan", "apply"] {
@@ -284,6 +291,7 @@ fn what_is_mistyped_is_never_taken_for_changes() {
     let run = |args: &[&str]| bascule(Path::new("/"), args);
     for args in [
         &["plan", "--detailed-exitcodes"][..],
+        &["plan", "--checksum", "0123"],
         &["paln"],
         &[],
         &["run", "--listen", "here"],

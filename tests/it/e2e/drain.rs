@@ -146,11 +146,11 @@ async fn a_plan_tells_what_is_open_to_whom_it_takes_out() {
     streams.world.write_backend("api", &streams.other);
     streams.world.remove("backends/api-dijon-1.yaml");
     // It warns on stderr of a service at a single site.
-    let json = streams.world.run(&["plan", "work", "--format", "json"]).stdout;
+    let json = streams.world.run_alone(&["plan", "work", "--format", "json"]).stdout;
     let plans: Value = serde_json::from_str(&json).expect("JSON");
     let expected = serde_json::json!([{"upstream": upstream, "reason": "removed", "open": 2}]);
-    assert_eq!(plans[0]["leaving"], expected, "{json}");
-    let text = streams.world.run(&["plan", "work"]).stdout;
+    assert_eq!(plans["edges"][0]["leaving"], expected, "{json}");
+    let text = streams.world.run_alone(&["plan", "work"]).stdout;
     assert!(text.contains(&format!("  leaving {upstream} (removed): 2 requests or streams open\n")), "{text}");
     // It has told, and done nothing.
     echo(&mut streams.socket, "after a plan").await.expect("it is open");

@@ -112,7 +112,8 @@ fn a_plan_against_a_revision_or_a_folder_asks_no_edge() {
     let against = |what: &str, more: &[&str]| {
         bascule(&repo.path(), &[&["plan", "--against", what, "--detailed-exitcode"], more].concat())
     };
-    assert_eq!(against("HEAD", &[]).succeeded(), "Plan: no changes\n");
+    let nothing = against("HEAD", &[]).succeeded();
+    assert!(nothing.starts_with("Plan: no changes\nChecksum: "), "{nothing}");
     let backend = repo.path().join("inventory/backends/www-thory-1.yaml");
     let text = std::fs::read_to_string(&backend).expect("a backend");
     std::fs::write(&backend, format!("{text}\nstate: drain\n")).expect("a file is written");
@@ -123,7 +124,12 @@ fn a_plan_against_a_revision_or_a_folder_asks_no_edge() {
         assert!(ran.stdout.starts_with(expected), "{}", ran.stdout);
         assert!(ran.stdout.contains("  ! no longer survives the loss of site:dijon\n"), "{}", ran.stdout);
         let summary = "Plan: 0 to add, 1 to change, 0 to remove; 1 service affected; 1 push needed: local\n";
-        assert!(ran.stdout.ends_with(summary), "{}", ran.stdout);
+        let (_, checksum) = ran.stdout.split_once(&format!("{summary}Checksum: ")).expect(&ran.stdout);
+        assert_eq!(against(what, &["--checksum", checksum.trim_end()]).code, Some(2));
+        let zeros = "0".repeat(64);
+        let other = against(what, &["--checksum", &zeros]);
+        assert_eq!((other.code, &other.stdout), (Some(5), &ran.stdout));
+        assert!(other.stderr.contains("error: this is not the plan that was reviewed"), "{}", other.stderr);
     }
     assert!(against("HEAD", &["--format", "markdown"]).stdout.starts_with("**Plan: 0 to add, 1 to change"));
     let ran = against("nowhere", &[]);

@@ -212,6 +212,11 @@ impl World {
         output.into()
     }
 
+    /// Runs the program with no controller to ask.
+    pub(super) fn run_alone(&self, args: &[&str]) -> Ran {
+        program(self.dir.path()).args(args).output().expect("bascule runs").into()
+    }
+
     pub(super) fn api_url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.api.get())
     }

@@ -190,6 +190,55 @@ async fn limits_name_the_file_and_the_bound() {
 }
 
 #[tokio::test]
+async fn folders_within_folders_by_the_million_are_refused_at_once() {
+    let repo = GitRepo::with(&[SITE]);
+    let mut tree = repo.git(&["rev-parse", "HEAD:inventory"]);
+    for _ in 0..7 {
+        let lines: Vec<_> = (0..20).map(|number| format!("040000 tree {tree}\tf{number:02}\n")).collect();
+        tree = make_tree(&repo, &lines.concat());
+    }
+    let root = make_tree(&repo, &format!("040000 tree {tree}\tinventory\n"));
+    let commit = repo.git(&["commit-tree", "-m", "folders", "-p", "HEAD", &root]);
+    repo.git(&["update-ref", "refs/heads/main", &commit]);
+    let mut settings = local(&repo.path());
+    settings.limits = Limits { files: 1000, ..Limits::default() };
+    let (error, _) = failure(fetch(settings).await);
+    assert!(matches!(&error, SourceError::LimitExceeded { limit: 1000, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn names_that_no_work_tree_would_take_lead_nowhere() {
+    let repo = GitRepo::with(&[SITE]);
+    let (blob, sites) = (repo.git(&["rev-parse", "HEAD:inventory/sites/dijon.yaml"]), "HEAD:inventory/sites");
+    let sites = repo.git(&["rev-parse", sites]);
+    let lines = format!(
+        "040000 tree {sites}\t..\n040000 tree {sites}\t.git\n100644 blob {blob}\tC:\\a.yaml\n100644 blob \
+         {blob}\t..yaml\n040000 tree {sites}\tsites\n"
+    );
+    let root = make_tree(&repo, &format!("040000 tree {}\tinventory\n", make_tree(&repo, &lines)));
+    let commit = repo.git(&["commit-tree", "-m", "names", "-p", "HEAD", &root]);
+    repo.git(&["update-ref", "refs/heads/main", &commit]);
+    let snapshot = fetch(local(&repo.path())).await.expect("it can be read");
+    assert_eq!(paths(&snapshot), ["C:\\a.yaml", "sites/dijon.yaml"]);
+}
+
+/// A tree object, of the lines of `git ls-tree`; returns its id.
+fn make_tree(repo: &GitRepo, lines: &str) -> String {
+    use std::io::Write as _;
+    let mut child = std::process::Command::new("git")
+        .current_dir(repo.path())
+        .arg("mktree")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("git runs");
+    child.stdin.take().expect("a pipe").write_all(lines.as_bytes()).expect("git reads");
+    let output = child.wait_with_output().expect("git ends");
+    assert!(output.status.success(), "{lines}");
+    String::from_utf8(output.stdout).expect("an id").trim().to_owned()
+}
+
+#[tokio::test]
 async fn a_huge_blob_is_refused_unread() {
     let repo = GitRepo::with(&[SITE]);
     repo.write("inventory/huge.yaml", vec![b' '; 64 << 20]);

@@ -8,9 +8,9 @@ use bascule::core::model::{Diagnostic, FileSet};
 
 use super::{files_of, load_files};
 
-/// Codes whose example cannot be printed: bytes that are not text, text that cannot be seen, or too much of it. Their
-/// fixtures are made otherwise.
-const WITHOUT_EXAMPLE: [&str; 4] = ["byte-order-mark", "not-utf8", "size-limit", "too-many-faults"];
+/// Codes whose example cannot be printed: bytes that are not text, text that cannot be seen or must be the very first, or too
+/// much of it. Their fixtures are made otherwise.
+const WITHOUT_EXAMPLE: [&str; 5] = ["byte-order-mark", "lfs-pointer", "not-utf8", "size-limit", "too-many-faults"];
 
 /// The inventory that all examples change.
 const BASE: &str = "tests/fixtures/inventory/valid/minimal";

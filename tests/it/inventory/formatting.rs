@@ -41,6 +41,8 @@ fn every_habit_has_one_form() {
             "a: \"it's\"\nb: 'say \"so\"'\nc: \"\\u001B\\t\\n\"\nd: off\n",
         ),
         ("\"name\": a\n'1': b\n? c\n: d\n", "name: a\n\"1\": b\nc: d\n"),
+        // Blanks that are none to YAML.
+        ("a: b\u{c}\u{c}\n\u{a0}: c\n", "a: b\u{c}\u{c}\n\u{a0}: c\n"),
         // Comments stay where they belong.
         (
             "#one\nname: a # two\n\n   # three\nb:   # four\n  - c   # five\n  # six\nd: 1\n# seven",

@@ -33,7 +33,9 @@ pub struct RoutingDoc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failback: Option<FailbackDoc>,
     /// What keeps a client at one backend for as long as that one serves: `cookie` (one that the edge sets),
-    /// `client_address`, or a header of the request such as `header:X-Tenant`.
+    /// `client_address`, or a header of the request such as `header:X-Tenant`. By the address, and by a header that a
+    /// request has, every backend gets as many clients as any other, whatever its `weight`; by the address `slow_start`
+    /// and the `ramp` of `failback` mean nothing either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,
     /// Time over which a backend that was down comes back to its share of the traffic: a quarter of it at first, and a

@@ -13,6 +13,9 @@ use crate::core::model::{Diagnostic, Place, Related, ServiceName, Severity};
 /// take many times its size in memory.
 pub(in crate::core::inventory) const FILE_DIAGNOSTICS_MAX: usize = 100;
 
+/// How the text begins that Git LFS commits in place of a file (its specification, "The Pointer").
+const LFS_POINTER: &str = "version https://git-lfs.github.com/spec/";
+
 /// Reads files one after the other; a tree is dropped before the next file is read.
 pub(super) fn read_all(sources: &[Source<'_>]) -> (Documents, Vec<Diagnostic>) {
     let mut documents = Documents::default();
@@ -40,6 +43,10 @@ impl Reading<'_> {
                 return;
             }
         };
+        if text.starts_with(LFS_POINTER) {
+            self.lfs_pointer();
+            return;
+        }
         let stream = yaml::read(text);
         if stream.faults.is_empty() && stream.documents.is_empty() {
             self.report("empty-file", Severity::Warning, None, "this file declares nothing".to_owned());
@@ -112,6 +119,16 @@ impl Reading<'_> {
         self.hint("save the file as UTF-8");
         let text = String::from_utf8_lossy(self.source.bytes);
         remember_names(&mut self.documents.broken, self.source.kind, &text);
+    }
+
+    fn lfs_pointer(&mut self) {
+        let message = "this is a pointer of Git LFS, and not the file that was committed".to_owned();
+        self.report("lfs-pointer", Severity::Error, Some(Lines::of("").end()), message);
+        self.hint(
+            "keep the inventory out of LFS: `git lfs untrack` its pattern, `git add --renormalize` it, and commit",
+        );
+        // Nobody knows what it declares.
+        self.documents.broken.remember(self.source.kind, None, None);
     }
 
     fn report(&mut self, code: &'static str, severity: Severity, place: Option<Place>, message: String) {

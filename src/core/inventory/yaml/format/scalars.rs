@@ -7,6 +7,9 @@ use saphyr_parser::ScalarStyle;
 use super::tree::{Item, Shape};
 use crate::core::inventory::yaml::{Content, scalar};
 
+/// What is no part of a value at its ends. Other blanks, such as a form feed, are text like any other.
+const BLANKS: [char; 3] = [' ', '\t', '\n'];
+
 /// Words that a reader of YAML 1.1, as some editors have, takes for truth values.
 const OLD_WORDS: [&str; 8] = ["y", "n", "yes", "no", "on", "off", "true", "false"];
 
@@ -14,7 +17,7 @@ const OLD_WORDS: [&str; 8] = ["y", "n", "yes", "no", "on", "off", "true", "false
 pub(super) fn one_line(text: &str, item: &Item<'_>) -> String {
     match &item.shape {
         Shape::Alias(name) => (*name).to_owned(),
-        Shape::Scalar { value, style: ScalarStyle::Plain } => match text[item.range.clone()].trim_end() {
+        Shape::Scalar { value, style: ScalarStyle::Plain } => match text[item.range.clone()].trim_end_matches(BLANKS) {
             source if !source.contains('\n') => source.to_owned(),
             _ => unquoted(value),
         },
@@ -77,7 +80,7 @@ fn is_special(it: char) -> bool {
 /// A plain or quoted scalar of several lines, as its author broke them; none for one of a single line.
 pub(super) fn several_lines(text: &str, item: &Item<'_>, indent: usize) -> Option<String> {
     let Shape::Scalar { style, .. } = &item.shape else { return None };
-    let source = text[item.range.clone()].trim_end();
+    let source = text[item.range.clone()].trim_end_matches(BLANKS);
     if !source.contains('\n') {
         return None;
     }
@@ -147,11 +150,11 @@ fn folded_lines(text: &str, item: &Item<'_>, header: usize) -> Option<Vec<String
     let start = (header + head.len() + 1).min(item.range.end);
     let source: Vec<&str> = text[start..item.range.end].lines().collect();
     let indent_of = |line: &str| line.len() - line.trim_start_matches(' ').len();
-    let indent = source.iter().find(|line| !line.trim().is_empty()).map(|line| indent_of(line))?;
+    let indent = source.iter().find(|line| !line.trim_matches(BLANKS).is_empty()).map(|line| indent_of(line))?;
     let mut lines: Vec<String> =
         source.iter().map(|line| line.get(indent.min(indent_of(line))..).unwrap_or_default().to_owned()).collect();
     for line in &mut lines {
-        if line.trim().is_empty() {
+        if line.trim_matches(BLANKS).is_empty() {
             line.clear();
         }
     }
