@@ -183,6 +183,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         settings: WatcherSettings { poll, retry_max: SOURCE_RETRY_MAX, guard: revision_guard, on_fault },
         clock: now,
         source,
+        folder: followed.path.clone(),
         store: store.clone(),
         wake: Arc::clone(&wake),
         orders: steers,

@@ -40,6 +40,8 @@ pub enum OnFault {
     Hold,
 }
 
+/// Under which name the state file has the folder that the served revision was read from.
+const FOLDER: &str = "served_folder";
 /// Wait before the first new try of a source that could not be read; it doubles.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// Share of the poll interval that is left to chance, so that many controllers do not ask one forge at the same moment.
@@ -55,6 +57,8 @@ pub struct Watcher<S> {
     pub clock: Clock,
     /// Where to read from.
     pub source: S,
+    /// The inventory's folder there.
+    pub folder: String,
     /// Where revisions are kept.
     pub store: Store,
     /// Says that the source may have changed.
@@ -83,7 +87,7 @@ impl<S: Revisions> Watcher<S> {
     /// Runs until shutdown.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut reading = Reading {
-            last: self.served(),
+            last: if self.is_of_another_folder().await { None } else { self.served() },
             allowed: self.state.borrow().steering.allowed.clone(),
             ..Reading::default()
         };
@@ -117,6 +121,24 @@ impl<S: Revisions> Watcher<S> {
                 () = sleep(wait) => {}
             }
         }
+    }
+
+    /// True where what is served was read from another folder of its revision: then it is not what that revision says here.
+    async fn is_of_another_folder(&self) -> bool {
+        if self.state.borrow().steering.pin.is_some() {
+            return false;
+        }
+        let folder = self.store.meta(FOLDER).await.unwrap_or_else(|error| {
+            warn!(error = %chain(&error), "it is not readable in the state file which folder was served");
+            None
+        });
+        let Some(folder) = folder.filter(|folder| *folder != self.folder) else { return false };
+        info!(
+            before = folder,
+            now = self.folder,
+            "the inventory is in another folder; its newest revision is read again"
+        );
+        true
     }
 
     fn wait(&self, failures: u32) -> Duration {
@@ -208,6 +230,9 @@ impl<S: Revisions> Watcher<S> {
         let outcome = RevisionOutcome::served(quarantine.clone());
         if let Err(error) = self.store.record_revision(info.clone(), files, outcome, now).await {
             warn!(error = %chain(&error), revision = %info.id, "revision not written to the state file");
+        }
+        if let Err(error) = self.store.set_meta(FOLDER, self.folder.clone()).await {
+            warn!(error = %chain(&error), "the inventory's folder not written to the state file");
         }
         let Desired { sites, services, backends, edges, .. } = &desired;
         info!(revision = %info.id.short(), subject = info.subject, sites = sites.len(), services = services.len(),

@@ -77,6 +77,7 @@ impl Rig {
             },
             clock: now,
             source: Source::open(source).expect("it opens"),
+            folder: "inventory".to_owned(),
             store: store.clone(),
             wake: Arc::new(Notify::new()),
             orders: mpsc::channel(1).1,

@@ -86,6 +86,7 @@ impl Controller {
             },
             clock: clock::now,
             source: FakeSource(world.clone()),
+            folder: "inventory".to_owned(),
             store: store.clone(),
             wake: Arc::clone(&wake),
             orders: steers_rx,

@@ -59,14 +59,14 @@ async fn each_commit_is_told_once_how_it_stands() {
         let bad = world.commit_and_push("Misspell a site");
         let set = wait_for_status(&server, &bad, failure).await;
         assert_eq!(set.context, CONTEXT);
-        let words = "refused: backends/bad.yaml:3:7: error[unknown-site]: no site is named `dijno`";
+        let words = "not all of it is served: backends/bad.yaml:3:7: error[unknown-site]: no site is named `dijno`";
         assert_eq!(set.description, words);
 
         // A start anew posts nothing of it again.
         assert!(world.terminate().await);
         start(&mut world, &server, kind);
-        let is_refused = |status: &StatusDto| status.ready && status.faults.iter().any(|it| it.scope == "inventory");
-        world.wait_for("the fault", is_refused).await;
+        let is_kept = |status: &StatusDto| status.ready && status.quarantine.len() == 1;
+        world.wait_for("the service to be kept", is_kept).await;
         world.remove("backends/bad.yaml");
         let taken = ReservedPort::take();
         let listener = std::net::TcpListener::bind(("127.0.0.1", taken.get())).expect("the port is free");

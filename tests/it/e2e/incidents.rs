@@ -64,7 +64,7 @@ async fn whatever_becomes_of_a_repository_the_last_good_revision_is_served() {
     world.wait_for_revision(&amended).await;
 
     // The branch is deleted.
-    world.git(&["push", "--quiet", "origin", "--delete", "main"]);
+    world.git(&["--git-dir", &repository, "update-ref", "-d", "refs/heads/main"]);
     fault_beside(&world, &amended, "main").await;
     world.push();
     world.wait_for("the branch again", |status| status.faults.is_empty()).await;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::program::bascule;
 use super::world::{DOMAIN, World, backend};
 use crate::support::caddy::{Boot, Caddy};
 use crate::support::port::ReservedPort;
@@ -55,7 +56,7 @@ async fn the_rest_of_a_caddy_stays_and_others_go_on_writing_to_it() {
     world.write_service("api", DOMAIN);
     world.write_backend("api", &backends[0]);
     let id = world.commit_and_push("Declare a service");
-    let plan = world.run(&["plan", "work/inventory"]).stdout;
+    let plan = bascule(&world.path("work"), &["plan"]).stdout;
     assert!(plan.contains("+ server bascule-http"), "{plan}");
     assert!(!plan.contains("shop"), "what is not bascule's is no part of a plan: {plan}");
     world.start();
