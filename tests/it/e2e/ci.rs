@@ -193,7 +193,7 @@ fn the_hooks_let_a_good_commit_through_and_no_broken_one() {
 
 #[test]
 fn the_editor_finds_a_schema_for_every_file() {
-    for folder in FOLDERS {
+    for folder in [".", "our edges"] {
         let repo = started("github", folder);
         let settings = fs::read_to_string(repo.path().join(".vscode/settings.json")).expect("settings");
         let settings: Value = serde_json::from_str(&settings).expect("JSON");
@@ -205,9 +205,10 @@ fn the_editor_finds_a_schema_for_every_file() {
             let kind =
                 title["$id"].as_str().expect("an id").rsplit('/').next().expect("a name").trim_end_matches(".json");
             let glob = globs[0].as_str().expect("a pattern");
-            let below = glob.strip_suffix("/**/*.yaml").expect("all below a folder");
+            // `tests/editor/run` asks the language server itself what it makes of them.
+            let below = glob.strip_suffix("/**/*.yaml").expect("all below a folder").replace('*', " ");
             assert!(below.ends_with(&format!("inventory/{kind}s")), "{schema} is for {glob}");
-            assert!(repo.path().join(below).is_dir(), "{below}");
+            assert!(repo.path().join(&below).is_dir(), "{below}");
         }
     }
 }
@@ -244,6 +245,30 @@ fn nothing_that_is_there_is_touched() {
     let fresh = started("gitlab", ".");
     let ran = bascule(&fresh.path(), &["init", "--ci", "gitlab"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "its own file is known again: {ran:?}");
+}
+
+/// A folder that the settings of an editor cannot name has none, and is told so.
+#[test]
+fn no_settings_are_written_that_editors_cannot_follow() {
+    let repo = GitRepo::with(&[("README", "Nothing yet.\n")]);
+    let ran = bascule(&repo.path(), &["init", FOLDERS[1], "--ci", "github"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("No `.vscode/settings.json` is written"), "{}", ran.stderr);
+    assert!(!repo.path().join(".vscode").exists());
+}
+
+/// The schemas that are added beside an inventory offer its names, and while it has errors the names of the examples.
+#[test]
+fn the_schemas_of_an_inventory_that_is_there_offer_its_names() {
+    for (subnet, offered) in [("10.200.3.0/24", "lyon"), ("10.200.3.0", "dijon")] {
+        let site = format!("name: lyon\nsubnets: [{subnet}]\n");
+        let edge = "name: local\nadmin: http://127.0.0.1:2019\nlisten: [\":8080\"]\ntls: { mode: \"off\" }\n";
+        let repo = GitRepo::with(&[("inventory/sites/lyon.yaml", &site), ("inventory/edges/local.yaml", edge)]);
+        let ran = bascule(&repo.path(), &["init", "--ci", "github"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let schema = yaml(&repo.path().join("inventory/.bascule/schemas/backend.json"));
+        assert_eq!(schema["properties"]["site"]["examples"], serde_json::json!([offered]), "{subnet}");
+    }
 }
 
 /// The forge looks at the repository's root, wherever the command was given.

@@ -47,7 +47,7 @@ fn a_starter_is_clean_and_is_not_overwritten() {
     assert!(checked.starts_with("no errors and no warnings in "), "{checked}");
 
     let ran = bascule(folder.path(), &["init", "inventory"]);
-    assert!(ran.stdout.contains("\ninventory/sites/dijon.yaml\n"), "the folder itself may be named: {}", ran.stdout);
+    assert!(ran.stdout.starts_with("inventory/sites/dijon.yaml\n"), "the folder itself may be named: {}", ran.stdout);
 
     write(&folder, "notes", "");
     for path in ["notes", "notes/below"] {
@@ -252,6 +252,9 @@ fn schemas_with_an_inventorys_names_take_what_the_others_take() {
         serde_json::from_str(&std::fs::read_to_string(folder.path().join(path)).expect("a schema")).expect("JSON")
     };
     write(&folder, "inventory/sites/lyon.yaml", "name: lyon\nsubnets: [10.200.3.0/24]\n");
+    let names = |place: &str| read("inventory/.bascule/schemas/backend.json")["properties"][place]["examples"].clone();
+    assert_eq!(names("site"), serde_json::json!(["dijon", "thory"]), "`init` writes those of the starter");
+    assert_eq!(names("service"), serde_json::json!(["www"]));
     run(&["schema", "--write", "plain"]).succeeded();
     run(&["schema", "--write", "--names", ".", "named"]).succeeded();
     let (backend, service) = (read("named/backend.json"), read("named/service.json"));

@@ -15,8 +15,11 @@ use super::world::{DOMAIN, PATIENCE, World, backend};
 use crate::support::http::{Behaviour, HttpBackend};
 use crate::support::wait::wait_for;
 
-/// Flips of verdicts in one run.
-const FLIPS: usize = 60;
+/// How often something is done in one run: what a variable says, for a longer look than every run can take.
+fn times(variable: &str, usual: usize) -> usize {
+    let said = std::env::var(variable).ok();
+    said.map_or(usual, |said| said.parse().unwrap_or_else(|_| panic!("{variable} is a number, and not {said}")))
+}
 
 /// A backend is quiet when it has got no request for this long, of those that come every ten milliseconds.
 const QUIET: Duration = Duration::from_millis(300);
@@ -102,7 +105,7 @@ async fn verdicts_flip_without_a_push_a_failure_or_a_lost_websocket() {
     };
     let pushes = service.pushes().await;
     let client = Client::start(service.world.edge_port());
-    for flip in 0..FLIPS / 2 {
+    for flip in 0..times("BASCULE_TEST_FLIPS", 60) / 2 {
         let (one, name) = if flip % 2 == 0 { (&service.dijon, "api-dijon-1") } else { (&service.thory, "api-thory-1") };
         one.behave(Behaviour::Unwell);
         service.wait_for_verdict(name, "down").await;
@@ -157,13 +160,12 @@ async fn the_edge_checks_by_itself_while_the_controller_is_away_and_hands_back()
     assert_eq!(service.pushes().await, 0, "after a restart nothing had to be pushed ({pushes} before)");
 }
 
-/// Pushes in a row, each of a commit.
-const PUSHES: usize = 50;
-
 /// Caddy forgets at every load which upstreams are down. Not one request may reach a backend that is, for all that; and
 /// Caddy keeps nothing of the configurations before.
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_under_load_revive_nobody_and_leave_nothing_behind() {
+    // Each is of a commit.
+    let pushes = times("BASCULE_TEST_PUSHES", 50);
     let service = Service::start().await;
     let client = Client::start(service.world.edge_port());
     wait_until_asked(&service.dijon).await;
@@ -173,7 +175,7 @@ async fn pushes_under_load_revive_nobody_and_leave_nothing_behind() {
     let asked = service.dijon.requests_to("/");
     let pid = service.world.caddy.pid();
     let mut weighed = Vec::new();
-    for push in 0..PUSHES {
+    for push in 0..pushes {
         service.world.write_service("other", &format!("other-{push}.example.org"));
         if push == 0 {
             service.world.write_backend_at("other", "other-thory-1", "127.0.2.9:9".parse().expect("an address"));
@@ -184,7 +186,7 @@ async fn pushes_under_load_revive_nobody_and_leave_nothing_behind() {
     }
     let seen = client.stop().await;
     eprintln!(
-        "{} requests while {PUSHES} configurations were pushed: {} failed, {} sent again over a new connection; longest {:?}",
+        "{} requests while {pushes} configurations were pushed: {} failed, {} sent again over a new connection; longest {:?}",
         seen.requests,
         seen.failures.len(),
         seen.again,
@@ -192,8 +194,8 @@ async fn pushes_under_load_revive_nobody_and_leave_nothing_behind() {
     );
     assert_eq!(service.dijon.requests_to("/"), asked, "a push sent requests to a backend that is down");
     assert_eq!(seen.failures, Vec::<String>::new(), "of {} requests", seen.requests);
-    let (early, late) = (weighed[PUSHES / 5], weighed[PUSHES - 1]);
-    eprintln!("files and megabytes of Caddy: {early:?} after {} pushes, {late:?} after {PUSHES}", PUSHES / 5);
+    let (early, late) = (weighed[pushes / 5], weighed[pushes - 1]);
+    eprintln!("files and megabytes of Caddy: {early:?} after {} pushes, {late:?} after {pushes}", pushes / 5);
     assert!(late.0 <= early.0 + 50, "open files grow: {weighed:?}");
     assert!(late.1 <= early.1 + 60, "memory grows: {weighed:?}");
 }

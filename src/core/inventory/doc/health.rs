@@ -54,11 +54,11 @@ pub struct HealthDoc {
     pub grace: Option<TimeSpan>,
     /// Passes in a row that bring a backend up. Default: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = 1, max = 100), example = 2)]
     pub rise: Option<u32>,
     /// Failures in a row that take a backend down. Default: 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = 1, max = 100), example = 3)]
     pub fall: Option<u32>,
     /// What a passing answer is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +96,7 @@ pub struct TryDoc {
     pub kind: Option<HealthTypeDoc>,
     /// A port of the backend's address other than its own. Default: the port that edges dial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = [9090]))]
     pub port: Option<Port>,
     /// With `type: grpc`, the service whose health is asked for. Default: the health of the server as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +140,7 @@ pub struct ProbeTlsDoc {
     /// The status warns of a certificate that ends in fewer days; 0: it never does. One that has ended fails where
     /// certificates are verified. Default: 14, or 0 with `upstream.verify: false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 3650))]
+    #[schemars(range(min = 0, max = 3650), example = 14)]
     pub min_days: Option<u32>,
 }
 

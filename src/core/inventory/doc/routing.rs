@@ -22,7 +22,7 @@ pub struct RoutingDoc {
     /// Backends that must not be down for a tier to serve, with `policy: priority`; with fewer, the next tier serves.
     /// Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000), example = 2)]
     pub min_healthy: Option<u32>,
     /// Time that the chosen backend must have been down before another one takes over, with `policy: single`. Default:
     /// 10s.
@@ -228,7 +228,7 @@ pub enum WhenAllDownDoc {
 pub struct PageDoc {
     /// HTTP status. Default: 503, which search engines take for a passing state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 200, max = 599))]
+    #[schemars(range(min = 200, max = 599), example = 503)]
     pub status: Option<u16>,
     /// When clients may ask again (`Retry-After`, in whole seconds). Default: 30s.
     #[serde(default, skip_serializing_if = "Option::is_none")]

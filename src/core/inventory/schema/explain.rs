@@ -78,9 +78,7 @@ fn explain(root: &Value, error: &ValidationError<'_>) -> Vec<Flaw> {
         ValidationErrorKind::Required { property } => {
             missing_key(schema, pointer, property.as_str().unwrap_or_default())
         }
-        ValidationErrorKind::OneOfNotValid { .. } | ValidationErrorKind::Enum { .. } => {
-            not_a_choice(schema, pointer, instance)
-        }
+        ValidationErrorKind::Enum { .. } => not_a_choice(schema, pointer, instance),
         ValidationErrorKind::Type { .. } => wrong_type(schema, pointer, instance),
         ValidationErrorKind::Minimum { .. } | ValidationErrorKind::Maximum { .. } => {
             out_of_range(schema, pointer, instance)
@@ -216,8 +214,8 @@ pub(super) fn child<'s>(schema: &'s Value, key: &str) -> &'s Value {
 
 /// The words that a schema's choice takes.
 fn choices(schema: &Value) -> Vec<&str> {
-    let choices = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
-    choices.filter_map(|choice| choice.get("const").and_then(Value::as_str)).collect()
+    let choices = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    choices.filter_map(Value::as_str).collect()
 }
 
 fn example(schema: &Value) -> Option<String> {
