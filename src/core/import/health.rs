@@ -100,5 +100,6 @@ fn is_plain(name: &str, value: &str) -> bool {
     !is_own.contains(&name.to_ascii_lowercase().as_str())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !value.is_empty()
+        && value.trim() == value
         && value.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"{}".contains(&byte))
 }

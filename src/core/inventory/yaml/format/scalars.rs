@@ -18,12 +18,17 @@ pub(super) fn one_line(text: &str, item: &Item<'_>) -> String {
     match &item.shape {
         Shape::Alias(name) => (*name).to_owned(),
         Shape::Scalar { value, style: ScalarStyle::Plain } => match text[item.range.clone()].trim_end_matches(BLANKS) {
-            source if !source.contains('\n') => source.to_owned(),
+            source if !source.contains('\n') && !begins_block(source) => source.to_owned(),
             _ => unquoted(value),
         },
         Shape::Scalar { value, .. } | Shape::Block { value, .. } => unquoted(value),
         Shape::List { .. } | Shape::Map { .. } => String::new(),
     }
+}
+
+/// True for plain text within brackets that outside of them would be the header of a block.
+fn begins_block(source: &str) -> bool {
+    source.starts_with(['|', '>'])
 }
 
 /// Text without quotes where it needs none.
@@ -81,7 +86,7 @@ fn is_special(it: char) -> bool {
 pub(super) fn several_lines(text: &str, item: &Item<'_>, indent: usize) -> Option<String> {
     let Shape::Scalar { style, .. } = &item.shape else { return None };
     let source = text[item.range.clone()].trim_end_matches(BLANKS);
-    if !source.contains('\n') {
+    if !source.contains('\n') || begins_block(source) {
         return None;
     }
     let is_escaping = *style == ScalarStyle::DoubleQuoted;
