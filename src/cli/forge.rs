@@ -38,6 +38,7 @@ pub(super) enum ForgeArg {
     /// gitlab.com, or a GitLab of one's own.
     Gitlab,
     /// Gitea and Forgejo.
+    #[value(alias = "forgejo")]
     Gitea,
 }
 

@@ -86,7 +86,8 @@ impl OrderArgs {
 /// Who sits there, behind `sudo` too; empty where the environment does not say.
 fn user() -> String {
     let names = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
-    names.filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty()).unwrap_or_default()
+    let named = names.filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+    named.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }
 
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {

@@ -100,13 +100,10 @@ impl Tries {
             return;
         }
         self.failures = self.failures.saturating_add(1);
-        let wait = if error.is_passing() {
-            let own = RETRY_FIRST.saturating_mul(1 << (self.failures - 1).min(16)).min(RETRY_MAX);
-            let own = own.mul_f64(fastrand::f64().mul_add(0.5, 0.5));
-            error.wait().map_or(own, |asked| asked.min(ASKED_MAX).max(own))
-        } else {
-            REFUSED_WAIT
-        };
+        // Also for a token that is refused: it is read at each request, and may be another one by then.
+        let own = RETRY_FIRST.saturating_mul(1 << (self.failures - 1).min(16)).min(RETRY_MAX);
+        let own = own.mul_f64(fastrand::f64().mul_add(0.5, 0.5));
+        let wait = error.wait().map_or(own, |asked| asked.min(ASKED_MAX).max(own));
         self.all = Some(now + wait);
     }
 }
@@ -120,12 +117,12 @@ impl Announcer {
         self.report(|_| ());
         loop {
             let due = self.due(&posted);
-            if due.is_empty() {
-                tries = Tries { all: tries.all, ..Tries::default() };
+            if due.is_empty() && tries.all.is_none_or(|until| until <= Instant::now()) {
+                tries = Tries::default();
             }
             self.report(|report| {
                 report.waiting = due.len();
-                report.fault.take_if(|_| due.is_empty() || (tries.failures == 0 && tries.single.is_empty()));
+                report.fault.take_if(|_| tries.failures == 0 && tries.single.is_empty());
             });
             let status = match tries.next(&due, Instant::now()) {
                 Ok(status) => status,
@@ -311,7 +308,8 @@ mod tests {
         tries.failed(&due[0], &refused(422), now);
         assert_eq!(tries.next(&due, now), Ok(&due[1]), "the other one is posted");
         tries.failed(&due[1], &refused(403), now);
-        assert_eq!(tries.next(&due, now + PACE), Err(now + PACE + LOOK), "the token is refused: nothing is");
+        assert!(tries.next(&due, now).is_err(), "the token is refused: nothing is");
+        assert_eq!(tries.next(&due, now + RETRY_FIRST), Ok(&due[1]), "and soon again: it may be another token by then");
         assert_eq!(tries.next(&due, now + REFUSED_WAIT), Ok(&due[0]));
     }
 

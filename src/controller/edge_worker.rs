@@ -86,21 +86,18 @@ impl<A: Admin> EdgeWorker<A> {
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
         let mut memory = self.recall().await;
         self.recall_refused(&mut memory).await;
-        let mut trigger = Trigger::Plan;
+        // When to look at the edge, whatever plans come meanwhile.
+        let mut look_at = None;
         self.plans.mark_changed();
         loop {
-            let wake_at = match trigger {
-                Trigger::Plan => None,
-                Trigger::Resync | Trigger::Retry => Some(Instant::now() + self.wait(&memory)),
-            };
-            trigger = tokio::select! {
+            let mut trigger = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 changed = self.plans.changed() => {
                     if changed.is_err() { break }
                     Trigger::Plan
                 }
-                () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {
+                () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
                     if memory.failures > 0 { Trigger::Retry } else { Trigger::Resync }
                 }
             };
@@ -120,8 +117,12 @@ impl<A: Admin> EdgeWorker<A> {
             let snapshot = self.plans.borrow_and_update().clone();
             if let Some(snapshot) = snapshot {
                 // A pass is not cut off by shutdown: it has deadlines of its own, and a push half done would not be recorded.
-                self.pass(&mut memory, &snapshot, trigger).await;
-                trigger = Trigger::Resync;
+                if trigger == Trigger::Plan && look_at.is_some_and(|at| at <= Instant::now()) {
+                    trigger = Trigger::Resync;
+                }
+                if self.pass(&mut memory, &snapshot, trigger).await || look_at.is_none() {
+                    look_at = Some(Instant::now() + self.wait(&memory));
+                }
                 if std::mem::take(&mut memory.goes_on) {
                     // Through the pace of pushes, as for any other plan.
                     self.plans.mark_changed();
@@ -176,7 +177,8 @@ impl<A: Admin> EdgeWorker<A> {
         wait.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
     }
 
-    async fn pass(&self, memory: &mut Memory, snapshot: &PlanSnapshot, trigger: Trigger) {
+    /// One pass. True where the edge was asked what it runs.
+    async fn pass(&self, memory: &mut Memory, snapshot: &PlanSnapshot, trigger: Trigger) -> bool {
         let is_asked = self.is_relay_working(memory);
         memory.report.relay =
             self.edge.relay.as_ref().map(|_| if is_asked { RelayState::Asked } else { RelayState::Silent });
@@ -199,7 +201,7 @@ impl<A: Admin> EdgeWorker<A> {
         let target = if is_refused { memory.last_good.clone() } else { Some(Arc::clone(&wanted)) };
         let Some(target) = target else {
             self.publish(memory);
-            return;
+            return false;
         };
         if trigger == Trigger::Plan && memory.failures == 0 && memory.is_served(&target) {
             debug!(edge = %self.edge.name, %digest, "plan changes nothing at this edge");
@@ -208,7 +210,7 @@ impl<A: Admin> EdgeWorker<A> {
             if self.look_at_leaving(memory, &snapshot.plan, false).await {
                 self.publish(memory);
             }
-            return;
+            return false;
         }
         let instead = instead.filter(|_| !is_refused);
         for target in [Some(&target), instead.as_ref()].into_iter().flatten() {
@@ -237,6 +239,7 @@ impl<A: Admin> EdgeWorker<A> {
         if is_served && self.look_at_leaving(memory, &snapshot.plan, has_pushed).await {
             self.publish(memory);
         }
+        true
     }
 
     /// A new revision renders to what the edge runs already: it is served from now on, and that is said.

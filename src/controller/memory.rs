@@ -198,7 +198,7 @@ impl Drift {
                 "it has no configuration: restarted without one (`caddy run --resume` keeps it), or all was deleted"
             }
             Self::Emptied => {
-                "its configuration has no apps: deleted by hand, or restarted with only the admin settings"
+                "it has no apps of bascule: deleted by hand, loaded anew by somebody, or restarted with only the admin settings"
             }
             Self::PutBack => {
                 "it runs an earlier configuration of ours: put back by hand, or sent by another controller"

@@ -30,5 +30,5 @@ pub use self::diff::{EdgeChange, UpstreamWeight, dialed, diff};
 pub use self::matcher::Overlaps;
 pub use self::pool::Pool;
 pub use self::render::{Rendered, render, service_of_route_id};
-pub use self::scope::{own_part, with_own_part};
+pub use self::scope::{own_part, taken_port, with_own_part};
 pub use self::traffic::traffic;

@@ -3,7 +3,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::{Admin, AdminError, AdminSettings, CaddyAdmin, ClientError};
-use crate::core::caddy::{Actual, own_part, with_own_part};
+use crate::core::caddy::{Actual, own_part, taken_port, with_own_part};
 use crate::core::inventory::{Edge, Scope};
 use crate::core::routing::OpenRequests;
 
@@ -26,11 +26,18 @@ impl ScopedAdmin {
     }
 
     /// What is written, for a part of what was read with this tag.
-    fn whole_with(&self, part: &[u8], etag: &str) -> Option<Vec<u8>> {
+    fn whole_with(&self, part: &[u8], etag: &str) -> Option<Value> {
         let whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner).take();
         let whole = whole.filter(|whole| whole.etag == etag)?;
         let part: Value = serde_json::from_slice(part).ok()?;
-        Some(with_own_part(whole.config, &part).to_string().into_bytes())
+        Some(with_own_part(whole.config, &part))
+    }
+}
+
+impl ScopedAdmin {
+    /// As Caddy refuses what it finds wrong itself.
+    fn refused(&self, message: String) -> AdminError {
+        AdminError::Rejected { address: self.admin.address().clone(), status: 400, message }
     }
 }
 
@@ -52,7 +59,10 @@ impl Admin for ScopedAdmin {
             Scope::Config => self.admin.replace(config, etag).await,
             // Without what it was read from, the rest would be lost: then somebody else has been faster, as far as is known.
             Scope::Server => match self.whole_with(&config, etag) {
-                Some(whole) => self.admin.replace(whole, etag).await,
+                Some(whole) => match taken_port(&whole) {
+                    None => self.admin.replace(whole.to_string().into_bytes(), etag).await,
+                    Some(message) => Err(self.refused(message)),
+                },
                 None => Err(AdminError::Conflict { address: self.admin.address().clone() }),
             },
         }

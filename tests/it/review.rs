@@ -248,6 +248,26 @@ fn without_code(markdown: &str) -> String {
 }
 
 #[test]
+fn what_a_controller_would_hold_is_told_with_the_trailer_that_lets_it_pass() {
+    let service =
+        |number: usize| format!("{{name: s-{number}, domains: [s-{number}.example.org], health: {{type: tcp}}}}");
+    let backend = |number: usize| {
+        format!("{{service: s-{number}, name: s-{number}-1, site: dijon, addr: 127.1.0.{}, port: 80}}", number + 1)
+    };
+    let of = |count: usize| {
+        let documents = |one: &dyn Fn(usize) -> String| (0..count).map(one).collect::<Vec<_>>().join("\n---\n");
+        of(&documents(&service), &documents(&backend))
+    };
+    let held = told(Some(&of(6)), Some(&of(3)), &[]);
+    let row = "| takes out | :warning: 3 of 6 services, 3 of 6 backends; by default that needs the trailer \
+               `Bascule-Allow: remove=6` on a commit |";
+    assert!(held.markdown.contains(row), "{}", held.markdown);
+    assert!(held.words.ends_with("held unless a commit says Bascule-Allow: remove=6"), "{}", held.words);
+    let passing = told(Some(&of(6)), Some(&of(5)), &[]);
+    assert!(!passing.markdown.contains("takes out"), "{}", passing.markdown);
+}
+
+#[test]
 fn a_proposal_is_told_with_its_faults_its_changes_and_its_losses() {
     let before = of(SERVICES, BACKENDS);
     let more = "port: 80}\n---\n{service: www, name: www-thory-1, site: thory, addr: 127.2.0.3, port: 80, weight: 3}";

@@ -40,6 +40,37 @@ pub fn with_own_part(config: Value, part: &Value) -> Value {
     config
 }
 
+/// Says which listener of bascule's is at the port of somebody else's. Caddy compares the addresses as they are written, and
+/// takes `:80` beside `127.0.0.1:80`: the more exact one then gets the connections.
+pub fn taken_port(config: &Value) -> Option<String> {
+    let servers = SERVERS.iter().try_fold(config, |value, key| value.get(key)).and_then(Value::as_object)?;
+    let listeners = |own: bool| {
+        servers.iter().filter(move |(name, _)| is_own(name) == own).flat_map(|(name, server)| {
+            let listen = server.get("listen").and_then(Value::as_array).into_iter().flatten();
+            listen.filter_map(Value::as_str).map(move |address| (name, address))
+        })
+    };
+    listeners(true).find_map(|(_, own)| {
+        let (name, theirs) = listeners(false).find(|(_, theirs)| meet(own, theirs))?;
+        Some(format!("listener address {own}: server {name} has {theirs}; listen on another port"))
+    })
+}
+
+/// True for two addresses of which one takes connections that are meant for the other.
+fn meet(one: &str, other: &str) -> bool {
+    let parts = |address: &str| {
+        let address = address.strip_prefix("tcp/").unwrap_or(address);
+        address.rsplit_once(':').map(|(host, port)| (host.to_owned(), port.to_owned()))
+    };
+    let is_all = |host: &str| matches!(host, "" | "0.0.0.0" | "[::]");
+    match (parts(one), parts(other)) {
+        (Some((one, port)), Some((other, other_port))) => {
+            port == other_port && (one == other || is_all(&one) || is_all(&other))
+        }
+        _ => false,
+    }
+}
+
 fn is_own(name: &str) -> bool {
     name.starts_with(OWN_SERVERS)
 }
@@ -84,6 +115,23 @@ mod tests {
         expected["apps"]["http"]["servers"] =
             json!({"shop": {"listen": [":80"]}, "bascule-relay": {"listen": [":82"]}});
         assert_eq!(with_own_part(config, &new), expected);
+    }
+
+    #[test]
+    fn a_port_that_somebody_else_has_is_not_taken() {
+        for (theirs, ours, is_taken) in [
+            (":80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", ":80", true),
+            ("tcp/0.0.0.0:80", "10.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "10.0.0.1:80", false),
+            (":80", ":8080", false),
+            ("unix//run/shop.sock", ":80", false),
+        ] {
+            let servers = json!({"shop": {"listen": [theirs]}, "bascule-http": {"listen": [ours]}});
+            let said = taken_port(&json!({"apps": {"http": {"servers": servers}}}));
+            assert_eq!(said.is_some(), is_taken, "{theirs} and {ours}: {said:?}");
+        }
     }
 
     #[test]

@@ -121,7 +121,22 @@ impl Loss {
         self.services.lost + self.backends.lost + self.edges.lost
     }
 
-    fn is_beyond(&self, guard: RevisionGuard) -> bool {
+    /// What is taken out, in words: `3 of 6 services, all of site dijon`.
+    pub fn words(&self) -> String {
+        let lost = [(self.services, "services"), (self.backends, "backends"), (self.edges, "edges")];
+        let lost = lost.into_iter().filter(|(share, _)| share.lost > 0);
+        let mut parts: Vec<_> = lost.map(|(Share { lost, of, .. }, what)| format!("{lost} of {of} {what}")).collect();
+        parts.extend(self.sites.iter().map(|site| format!("all of site {site}")));
+        parts.join(", ")
+    }
+
+    /// The trailer of a commit that allows this.
+    pub fn trailer(&self) -> String {
+        format!("{TRAILER}: {REMOVE}{}", self.count())
+    }
+
+    /// True where it is more than a revision may take out without a word.
+    pub fn is_beyond(&self, guard: RevisionGuard) -> bool {
         self.is_everything()
             || !self.sites.is_empty()
             || [self.services, self.backends].iter().any(|share| share.is_beyond(guard))
@@ -174,11 +189,7 @@ pub struct Held {
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { revision, loss, consent, share } = self;
-        let lost = [(loss.services, "services"), (loss.backends, "backends"), (loss.edges, "edges")];
-        let lost = lost.into_iter().filter(|(share, _)| share.lost > 0);
-        let mut parts: Vec<_> = lost.map(|(Share { lost, of, .. }, what)| format!("{lost} of {of} {what}")).collect();
-        parts.extend(loss.sites.iter().map(|site| format!("all of site {site}")));
-        write!(f, "it takes out {}, and ", parts.join(", "))?;
+        write!(f, "it takes out {}, and ", loss.words())?;
         let Some(Consent { remove }) = consent else {
             return write!(f, "nothing would be left; if that is meant: {}", by_hand(revision));
         };
@@ -187,7 +198,7 @@ impl fmt::Display for Held {
         if let Some(allowed) = remove {
             write!(f, "{TRAILER} allows {allowed}, and these are {count}; ")?;
         }
-        write!(f, "if that is meant: git commit --allow-empty -m 'Allow it' --trailer '{TRAILER}: {REMOVE}{count}'")?;
+        write!(f, "if that is meant: git commit --allow-empty -m 'Allow it' --trailer '{}'", loss.trailer())?;
         write!(f, ", or {}", by_hand(revision))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::escape::{cell, code, in_comment};
 use super::report::{counts, push_all, push_changes};
 use super::{Review, review};
-use crate::core::inventory::{Backend, Desired};
+use crate::core::inventory::{Backend, Desired, Loss, RevisionGuard};
 use crate::core::model::{Diagnostic, ServiceName, Severity, counted};
 use crate::core::routing::Target;
 use crate::core::simulate::{Outcome, by_site, simulate, single_losses};
@@ -74,6 +74,8 @@ struct Effects {
     new_falls: Vec<Fall>,
     harms: Harms,
     failed: Vec<String>,
+    /// What it takes out, where a controller with the default guard does not let that pass by itself.
+    held: Option<Loss>,
 }
 
 /// Tells about a proposal: a summary first, then faults, what changes, and what losses do; most of it folded. Nothing that is
@@ -115,7 +117,9 @@ impl Effects {
         let fallen = proposal.before.map(|before| self::falls(&self::harms(before))).unwrap_or_default();
         let is_known = proposal.before.is_some();
         let new_falls = falls.into_iter().filter(|fall| is_known && !fallen.contains(fall)).collect();
-        Self { review: proposal.before.map(|before| review(before, after)), new_falls, harms, failed }
+        let loss = proposal.before.map(|before| Loss::between(before, after));
+        let held = loss.filter(|loss| loss.is_beyond(RevisionGuard::default()));
+        Self { review: proposal.before.map(|before| review(before, after)), new_falls, harms, failed, held }
     }
 }
 
@@ -170,8 +174,12 @@ fn count(diagnostics: &[Diagnostic]) -> (usize, usize) {
 fn push_head(text: &mut String, proposal: &Proposal<'_>, effects: Option<&Effects>) {
     let (errors, warnings) = count(proposal.diagnostics);
     let (sign, title) = match effects {
-        None => (":x:", "it has errors, and nothing of it would be served"),
+        None => (
+            ":x:",
+            "it has errors: a controller keeps the services that have them as they are, or waits with all of it",
+        ),
         Some(effects) if !effects.failed.is_empty() => (":x:", "a critical service would not survive a loss"),
+        Some(effects) if effects.held.is_some() => (":warning:", "it takes out so much that a controller holds it"),
         Some(effects) if warnings > 0 || !effects.new_falls.is_empty() => {
             (":warning:", "it can be served; there is something to look at")
         }
@@ -195,6 +203,12 @@ fn push_head(text: &mut String, proposal: &Proposal<'_>, effects: Option<&Effect
         None => {
             let _ = writeln!(text, "| against {against} | it has errors: there is nothing to compare with |");
         }
+    }
+    if let Some(loss) = &effects.held {
+        // Names of sites and numbers alone.
+        let (out, trailer) = (loss.words(), code(&loss.trailer()));
+        let _ =
+            writeln!(text, "| takes out | :warning: {out}; by default that needs the trailer {trailer} on a commit |");
     }
     let _ = writeln!(text, "| losses | {} |", falls_in_words(effects));
     if !effects.failed.is_empty() {
@@ -332,5 +346,6 @@ fn words(proposal: &Proposal<'_>, effects: Option<&Effects>) -> String {
         count => format!("; {} newly down with a loss", counted(count, "service")),
     };
     let changes = effects.review.as_ref().map_or_else(|| "no errors; nothing to compare with".to_owned(), counts);
-    format!("{changes}{falls}")
+    let held = effects.held.as_ref().map(|loss| format!("; held unless a commit says {}", loss.trailer()));
+    format!("{changes}{falls}{}", held.unwrap_or_default())
 }

@@ -188,6 +188,19 @@ async fn an_edge_that_was_restarted_empty_or_edited_is_repaired() {
     }
 }
 
+/// Every fetch is a plan, and these come more often than the edge is to be looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_is_looked_at_whatever_is_planned_meanwhile() {
+    let (mut world, _dijon, _thory, _) = two_sites().await;
+    world.kill();
+    let repository = world.path("remote.git").display().to_string();
+    world.start_with(&repository, "100ms", &["--resync", "2s"]);
+    world.wait_for("sync", |status| status.edges[0].state == EdgeState::InSync).await;
+    world.caddy.access().write_apps(&json!({})).await;
+    world.wait_for("the repair", |status| status.edges[0].drifts >= 1).await;
+    assert!(world.ask().await.is_ok());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edge_that_somebody_else_writes_again_and_again_has_a_second_writer() {
     let (world, _dijon, _thory, _) = two_sites().await;
