@@ -232,10 +232,11 @@ impl<A: Admin> EdgeWorker<A> {
         {
             memory.goes_on = self.hold_back(memory, snapshot, &target, message).await;
         }
-        self.conclude(memory, &target, report, trigger).await;
+        // What it no longer refuses is told no later than what it runs.
         if is_served && !is_refused {
             self.took(memory, snapshot).await;
         }
+        self.conclude(memory, &target, report, trigger).await;
         if is_served && self.look_at_leaving(memory, &snapshot.plan, has_pushed).await {
             self.publish(memory);
         }

@@ -76,7 +76,7 @@ pub(super) fn read(checks: &Value, at: &str, notes: &mut Notes) -> Option<Health
                     let value = list(Some(value)).first().and_then(Value::as_str).unwrap_or_default();
                     if name.eq_ignore_ascii_case("host") && value.parse::<Hostname>().is_ok() {
                         health.host = value.parse().ok();
-                    } else if is_plain(name, value) {
+                    } else if is_plain(name, value) && health.headers.len() < HEADERS_MAX {
                         health.headers.insert(name.clone(), value.to_owned());
                     } else {
                         note(&format!("headers.{name}"), "an inventory takes no such header");
@@ -95,11 +95,17 @@ pub(super) fn read(checks: &Value, at: &str, notes: &mut Notes) -> Option<Health
     Some(health)
 }
 
+/// What an inventory takes of a probe's headers.
+const HEADERS_MAX: usize = 16;
+const NAME_MAX: usize = 128;
+const VALUE_MAX: usize = 1024;
+
 fn is_plain(name: &str, value: &str) -> bool {
     let is_own = ["host", "user-agent", "connection", "content-length", "transfer-encoding"];
     !is_own.contains(&name.to_ascii_lowercase().as_str())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !value.is_empty()
+        && (1..=NAME_MAX).contains(&name.len())
+        && (1..=VALUE_MAX).contains(&value.len())
         && value.trim() == value
         && value.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"{}".contains(&byte))
 }
