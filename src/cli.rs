@@ -58,7 +58,13 @@ struct Cli {
     #[arg(long, global = true, env = "BASCULE_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
     /// Which log lines are written: a level, or a filter such as `info,bascule::probe=debug`.
-    #[arg(long, global = true, env = "BASCULE_LOG", default_value = "info,notify=error", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "BASCULE_LOG",
+        default_value = "info,notify=error,pgp=error",
+        value_name = "FILTER"
+    )]
     log: String,
     #[command(subcommand)]
     command: Command,

@@ -33,6 +33,7 @@ fn settings(location: Location, path: &str) -> SourceSettings {
         path: path.to_owned(),
         credentials: Credentials::default(),
         allowed_signers: None,
+        allowed_pgp_keys: None,
         limits: Limits::default(),
         cache: PathBuf::new(),
         timeout: Duration::from_secs(30),

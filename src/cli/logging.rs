@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_word_that_is_no_level_is_found() {
         for (filter, expected) in [
-            ("info,notify=error", None),
+            ("info,notify=error,pgp=error", None),
             ("WARN, bascule::probe=debug,", None),
             ("bascule", None),
             ("off", None),

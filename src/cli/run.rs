@@ -52,6 +52,11 @@ pub(super) struct Args {
     /// revision is held unless its newest commit is signed by one of these keys. It is read again at each fetch.
     #[arg(long, env = "BASCULE_ALLOWED_SIGNERS", value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
+    /// File with the public OpenPGP keys of those who may sign what is served, as `gpg --armor --export` gives them, one after
+    /// the other. Beside `--allowed-signers` or alone; with either, a revision is held unless its newest commit is signed by
+    /// one of the keys. It is read again at each fetch.
+    #[arg(long, env = "BASCULE_ALLOWED_PGP_KEYS", value_name = "FILE")]
+    allowed_pgp_keys: Option<PathBuf>,
     #[command(flatten)]
     revision_guard: RevisionGuardArgs,
     /// Hold a revision as a whole for any error in it. Without this, services that errors are of stay as they were served
@@ -161,6 +166,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         poll,
         fetch_timeout,
         allowed_signers,
+        allowed_pgp_keys,
         revision_guard,
         strict,
         listen,
@@ -191,6 +197,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         path,
         credentials: credentials(git)?,
         allowed_signers,
+        allowed_pgp_keys,
         limits: Limits::default(),
         cache: state.with_extension("git"),
         timeout: fetch_timeout.get(),

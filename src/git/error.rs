@@ -113,14 +113,22 @@ pub enum SourceError {
         /// The line.
         source: Malformed,
     },
+    /// The file with the trusted OpenPGP keys has something in it that is none.
+    #[error("the file of `--allowed-pgp-keys` cannot be used")]
+    PgpKeys {
+        /// What is wrong.
+        source: Malformed,
+    },
     /// Commits shall be signed, and there are none.
     #[error(
-        "`{}` is a plain folder, which has no commits that could be signed, as `--allowed-signers` asks for: name a git \
+        "`{}` is a plain folder, which has no commits that could be signed, as `{flag}` asks for: name a git \
          repository with `--repo`, or leave that flag out", path.display()
     )]
     Unsignable {
         /// The folder.
         path: PathBuf,
+        /// The flag that asks for it.
+        flag: &'static str,
     },
     /// There is no repository at this place.
     #[error("`{place}` is not a git repository that can be read")]

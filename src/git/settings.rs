@@ -21,6 +21,9 @@ pub struct SourceSettings {
     /// File with the keys of those who may sign what is served, in the format of ssh-keygen(1), ALLOWED SIGNERS; none: a commit
     /// needs no signature. It is read at each fetch.
     pub allowed_signers: Option<PathBuf>,
+    /// File with the public OpenPGP keys of those who may sign what is served, as `gpg --export` gives them. With one of the two
+    /// files, a commit needs a signature by a key of either. It is read at each fetch.
+    pub allowed_pgp_keys: Option<PathBuf>,
     /// Bounds on what is read into memory.
     pub limits: Limits,
     /// Folder of the bare repository that keeps what was fetched from a remote. Made when it is not there. It can be deleted

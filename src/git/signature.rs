@@ -1,9 +1,10 @@
 //! Whether somebody who is trusted vouches for a commit.
 //!
 //! The commit is taken apart in the core and not by libgit2, which looks for the signature in the message too and reads no
-//! further than the first zero byte. The arithmetic is that of OpenSSL, which is in the program for TLS.
+//! further than the first zero byte. The arithmetic of SSH signatures is that of OpenSSL, which is in the program for TLS.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -19,12 +20,18 @@ use openssl::rsa::Rsa;
 use openssl::sign::Verifier;
 
 use super::source::Job;
-use super::{Moved, SourceError};
+use super::{Moved, SourceError, SourceSettings};
 use crate::core::model::{RevisionInfo, Timestamp};
-use crate::core::trust::{AllowedSigners, Claim, Curve, Distrust, Hash, SignedCommit};
+use crate::core::trust::{AllowedPgpKeys, AllowedSigners, Claim, Curve, Distrust, Hash, SignedCommit, Trusted};
 
-/// The keys that are trusted now.
-pub(super) fn allowed_signers(file: &Path) -> Result<AllowedSigners, SourceError> {
+/// The keys that are trusted now; none where nobody need sign.
+pub(super) fn trusted(settings: &SourceSettings) -> Result<Option<Trusted>, SourceError> {
+    let signers = settings.allowed_signers.as_deref().map(allowed_signers).transpose()?;
+    let keys = settings.allowed_pgp_keys.as_deref().map(allowed_pgp_keys).transpose()?;
+    Ok(Trusted::new(signers, keys))
+}
+
+fn allowed_signers(file: &Path) -> Result<AllowedSigners, SourceError> {
     let text = fs::read_to_string(file);
     let text = text.map_err(|source| SourceError::CredentialFile {
         what: "the allowed signers",
@@ -32,6 +39,19 @@ pub(super) fn allowed_signers(file: &Path) -> Result<AllowedSigners, SourceError
         source,
     })?;
     AllowedSigners::parse(&file.display().to_string(), &text).map_err(|source| SourceError::Signers { source })
+}
+
+fn allowed_pgp_keys(file: &Path) -> Result<AllowedPgpKeys, SourceError> {
+    let mut bytes = Vec::new();
+    // One more than may be there, so that what is too long is seen to be.
+    let most = AllowedPgpKeys::BYTES_MAX as u64 + 1;
+    let read = File::open(file).and_then(|open| open.take(most).read_to_end(&mut bytes));
+    read.map_err(|source| SourceError::CredentialFile {
+        what: "the allowed OpenPGP keys",
+        path: file.to_owned(),
+        source,
+    })?;
+    AllowedPgpKeys::parse(&file.display().to_string(), &bytes).map_err(|source| SourceError::PgpKeys { source })
 }
 
 /// Why nobody vouches for a commit who is trusted; none where somebody does, or nobody need.
@@ -44,20 +64,16 @@ pub(super) fn distrust(
     info: &RevisionInfo,
     moved: Moved,
 ) -> Result<Option<Distrust>, SourceError> {
-    let Some(file) = &job.settings.allowed_signers else { return Ok(None) };
-    let signers = allowed_signers(file)?;
+    let Some(trusted) = trusted(&job.settings)? else { return Ok(None) };
     let broken = |error: git2::Error| job.broken(&error);
     let id = Oid::from_str(info.id.as_str()).map_err(broken)?;
     let odb = repository.odb().map_err(broken)?;
     let raw = odb.read(id).map_err(broken)?;
-    let Some(SignedCommit { signature, payload }) = SignedCommit::read(raw.data()) else {
-        return Ok(Some(signers.damaged()));
-    };
-    let times = [info.committed_at, Timestamp::from_system(SystemTime::now())];
-    let times = if moved == Moved::Unchanged { &times[..1] } else { &times[..] };
-    let judged = signers.judge(signature.as_deref(), times, |signature| {
+    let Some(commit) = SignedCommit::read(raw.data()) else { return Ok(Some(trusted.damaged())) };
+    let now = (moved != Moved::Unchanged).then(|| Timestamp::from_system(SystemTime::now()));
+    let judged = trusted.judge(&commit, info.committed_at, now, |signature| {
         // What OpenSSL cannot take for a key or for a signature is none.
-        signature.claim(&payload).is_some_and(|claim| holds(&claim).unwrap_or(false))
+        signature.claim(&commit.payload).is_some_and(|claim| holds(&claim).unwrap_or(false))
     });
     Ok(judged.err())
 }

@@ -60,12 +60,16 @@ impl Source {
         if let (Location::Remote(_), Some(file)) = (&settings.location, &settings.credentials.ca_file) {
             libgit2::trust(file)?;
         }
-        if let Some(file) = &settings.allowed_signers {
-            if let Location::Directory(path) = &settings.location {
-                return Err(SourceError::Unsignable { path: path.clone() });
+        if let Location::Directory(path) = &settings.location {
+            let flags = [
+                ("--allowed-signers", settings.allowed_signers.is_some()),
+                ("--allowed-pgp-keys", settings.allowed_pgp_keys.is_some()),
+            ];
+            if let Some((flag, _)) = flags.into_iter().find(|(_, is_given)| *is_given) {
+                return Err(SourceError::Unsignable { path: path.clone(), flag });
             }
-            signature::allowed_signers(file)?;
         }
+        signature::trusted(&settings)?;
         Ok(Self { settings: Arc::new(settings), running: Arc::default() })
     }
 

@@ -32,6 +32,7 @@ fn settings(location: Location, cache: PathBuf) -> SourceSettings {
         path: "inventory".to_owned(),
         credentials: Credentials::default(),
         allowed_signers: None,
+        allowed_pgp_keys: None,
         limits: Limits::default(),
         cache,
         timeout: TIMEOUT,

@@ -11,6 +11,7 @@ pub mod git_repo;
 pub mod grpc;
 pub mod http;
 pub mod inventory;
+pub mod openpgp;
 pub mod port;
 pub mod recording_proxy;
 pub mod signing;

@@ -60,6 +60,7 @@ impl Rig {
             path: "inventory".to_owned(),
             credentials: Credentials::default(),
             allowed_signers: (asks_for_signatures == Signatures::Asked).then_some(file),
+            allowed_pgp_keys: None,
             limits: Limits::default(),
             cache: self.repo.beside("cache"),
             timeout: SOON,

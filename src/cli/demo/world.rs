@@ -55,6 +55,7 @@ impl World {
                 path: "inventory".to_owned(),
                 credentials: Credentials::default(),
                 allowed_signers: None,
+                allowed_pgp_keys: None,
                 limits: Limits::default(),
                 cache: folder.path().join("cache.git"),
                 timeout: PATIENCE,

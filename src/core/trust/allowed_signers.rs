@@ -33,14 +33,14 @@ struct Options {
     validity: Validity,
 }
 
-/// A line that cannot be read.
+/// A line of a file of keys that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {reason}")]
+#[error("{file}{}: {reason}", line.map_or_else(String::new, |line| format!(":{line}")))]
 pub struct Malformed {
     /// The file.
     pub file: String,
-    /// The line, from 1.
-    pub line: usize,
+    /// The line, from 1; none where the file as a whole is meant.
+    pub line: Option<usize>,
     /// What is wrong with it.
     pub reason: String,
 }
@@ -56,11 +56,11 @@ impl AllowedSigners {
                 continue;
             }
             let signer = signer(line, text);
-            signers.push(signer.map_err(|reason| Malformed { file: file.to_owned(), line, reason })?);
+            signers.push(signer.map_err(|reason| Malformed { file: file.to_owned(), line: Some(line), reason })?);
         }
         if signers.is_empty() {
             let reason = "there is no key, so that nothing could be served: add a line `PRINCIPAL KEY`".to_owned();
-            return Err(Malformed { file: file.to_owned(), line: 1, reason });
+            return Err(Malformed { file: file.to_owned(), line: Some(1), reason });
         }
         Ok(Self { file: file.to_owned(), signers })
     }
@@ -77,9 +77,9 @@ impl AllowedSigners {
         self.look(signature, times, holds).map_err(|why| self.distrust(why))
     }
 
-    /// A commit that cannot be taken apart.
-    pub fn damaged(&self) -> Distrust {
-        self.distrust(Why::Damaged)
+    /// The file, for people.
+    pub(super) fn file(&self) -> &str {
+        &self.file
     }
 
     fn distrust(&self, why: Why) -> Distrust {

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::key::UnusableKey;
+use super::openpgp::Unfit;
 use super::signature::Unreadable;
 use crate::core::model::{Timestamp, quoted};
 
@@ -16,7 +17,10 @@ pub struct Distrust {
 pub(super) enum Why {
     Unsigned,
     /// It is signed in a way that is not checked.
-    Other(&'static str),
+    Other {
+        kind: &'static str,
+        checked: Checked,
+    },
     Key(UnusableKey),
     Damaged,
     /// The signature is not one of this commit by this key.
@@ -26,6 +30,16 @@ pub(super) enum Why {
     NotListed(String),
     /// Its key stands in the file, and not for this.
     Listed(String, Listed),
+    /// Its OpenPGP signature does not count.
+    OpenPgp(Unfit),
+}
+
+/// The kinds of keys that are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checked {
+    Ssh,
+    OpenPgp,
+    Both,
 }
 
 /// Why a line does not vouch for a commit of its key.
@@ -46,7 +60,7 @@ pub(super) enum Bound {
 impl From<Unreadable> for Why {
     fn from(unreadable: Unreadable) -> Self {
         match unreadable {
-            Unreadable::Other(kind) => Self::Other(kind),
+            Unreadable::Other(kind) => Self::Other { kind, checked: Checked::Ssh },
             Unreadable::Key(key) => Self::Key(key),
             Unreadable::Damaged => Self::Damaged,
         }
@@ -54,18 +68,22 @@ impl From<Unreadable> for Why {
 }
 
 /// Signing the newest commit again.
-const SIGN: &str = "`git commit --amend -S`";
+pub(super) const SIGN: &str = "`git commit --amend -S`";
 
 impl fmt::Display for Distrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, why } = self;
         match why {
             Why::Unsigned => write!(f, "its commit is not signed; sign it with a key of `{file}` ({SIGN})"),
-            Why::Other(kind) => write!(
-                f,
-                "its commit has an {kind} signature, and only those by SSH keys are checked; sign it with a key of `{file}` \
-                 (`git config gpg.format ssh`, then {SIGN})"
-            ),
+            Why::Other { kind, checked } => {
+                let (checked, cure) = checked.said(kind);
+                write!(
+                    f,
+                    "its commit has an {kind} signature, and only those by {checked} are checked; sign it with a key of \
+                     `{file}` ({cure})"
+                )
+            }
+            Why::OpenPgp(unfit) => unfit.say(f, file),
             Why::Key(key) => {
                 write!(f, "its commit is signed by a key that cannot be used: {key}; sign it again ({SIGN})")
             }
@@ -100,7 +118,27 @@ impl fmt::Display for Distrust {
     }
 }
 
+impl Checked {
+    /// The kinds for people, and how one signs so what has a signature of another kind.
+    fn said(self, kind: &str) -> (&'static str, String) {
+        let (ssh, openpgp) = ("`git config gpg.format ssh`", "`git config gpg.format openpgp`");
+        match self {
+            Self::Ssh if kind == "OpenPGP" => {
+                let other = "or name a file with such keys by `--allowed-pgp-keys`";
+                ("SSH keys", format!("{ssh}, then {SIGN}; {other}"))
+            }
+            Self::Ssh => ("SSH keys", format!("{ssh}, then {SIGN}")),
+            Self::OpenPgp if kind == "SSH" => {
+                let other = "or name a file with such keys by `--allowed-signers`";
+                ("OpenPGP keys", format!("{openpgp}, then {SIGN}; {other}"))
+            }
+            Self::OpenPgp => ("OpenPGP keys", format!("{openpgp}, then {SIGN}")),
+            Self::Both => ("SSH and OpenPGP keys", format!("{ssh} or {openpgp}, then {SIGN}")),
+        }
+    }
+}
+
 /// A moment to the second.
-fn second(moment: Timestamp) -> String {
+pub(super) fn second(moment: Timestamp) -> String {
     moment.to_string().replace(".000Z", "Z")
 }

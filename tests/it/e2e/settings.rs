@@ -39,6 +39,7 @@ fn run_refuses_what_cannot_work_before_it_opens_anything() {
         (&["--git-password-file", "empty"], &["--git-password-file", "`empty` is empty", "leave the flag out"]),
         (&["--repo", "https://git.example.org/a.git", "--git-ca-file", "notes.pem"], &["`notes.pem`"]),
         (&["--allowed-signers", "id.pub"], &["`--allowed-signers`", "inventory` is a plain folder", "with `--repo`"]),
+        (&["--allowed-pgp-keys", "id.pub"], &["`--allowed-pgp-keys`", "inventory` is a plain folder", "with `--repo`"]),
         (&["--forge", "github"], &["`--forge`", "a plain folder has none", "with `--repo`"]),
         (&["--forge-repository", "a/b"], &["`--forge-repository`", "add `--forge github`"]),
         (
@@ -73,6 +74,14 @@ fn run_refuses_what_cannot_work_before_it_opens_anything() {
         (
             &["--repo", "https://git.example.org/a.git", "--allowed-signers", "id.pub"],
             &["`--allowed-signers`", "id.pub:1: `AAAA` is neither a type of key nor an option"],
+        ),
+        (
+            &["--repo", "https://git.example.org/a.git", "--allowed-pgp-keys", "nowhere"],
+            &["cannot read the allowed OpenPGP keys `nowhere`"],
+        ),
+        (
+            &["--repo", "https://git.example.org/a.git", "--allowed-pgp-keys", "id.pub"],
+            &["`--allowed-pgp-keys`", "id.pub: there is no key", "gpg --armor --export"],
         ),
     ];
     for (args, parts) in cases {
@@ -123,6 +132,7 @@ fn an_empty_variable_is_one_that_is_not_set() {
         "BASCULE_GIT_CA_FILE",
         "BASCULE_GIT_PASSWORD_FILE",
         "BASCULE_ALLOWED_SIGNERS",
+        "BASCULE_ALLOWED_PGP_KEYS",
         "BASCULE_PORT",
         "BASCULE_EXERCISE",
     ];

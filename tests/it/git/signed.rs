@@ -1,5 +1,6 @@
 //! Commits that must be signed: made with the real git and ssh-keygen, and held against a file of keys.
 
+mod openpgp;
 mod security_key;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use bascule::git::{Location, Moved, Snapshot, Source, SourceError, SourceSetting
 
 use super::{SITE, failure, fetch, local, paths, settings};
 use crate::support::git_repo::GitRepo;
+use crate::support::openpgp::with_signature;
 use crate::support::signing::{SigningKey, is_good_to_git};
 
 /// A repository, a key, and the file that lists it.
@@ -76,12 +78,6 @@ fn assert_held(snapshot: &Snapshot, parts: &[&str]) {
         assert!(text.contains(part), "no {part:?} in: {text}");
     }
     assert_eq!(snapshot.files, None);
-}
-
-/// A commit with a signature put into its header.
-fn with_signature(raw: &str, signature: &str) -> String {
-    let (header, message) = raw.split_once("\n\n").expect("a commit");
-    format!("{header}\ngpgsig {}\n\n{message}", signature.trim_end().replace('\n', "\n "))
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper_util", &["src/probe", "src/edge/relay.rs"]),
     ("notify", &["src/git"]),
     ("openssl", &["src/probe", "src/git/signature.rs"]),
+    ("pgp", &["src/core/trust/openpgp.rs", "src/core/trust/openpgp"]),
     ("reqwest", &["src/edge", "src/forge", "src/cli"]),
     ("rusqlite", &["src/store"]),
 ];
