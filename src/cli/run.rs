@@ -52,8 +52,8 @@ pub(super) struct Args {
     /// revision is held unless its newest commit is signed by one of these keys. It is read again at each fetch.
     #[arg(long, env = "BASCULE_ALLOWED_SIGNERS", value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
-    /// File with the public OpenPGP keys of those who may sign what is served, as `gpg --armor --export` gives them, one after
-    /// the other. Beside `--allowed-signers` or alone; with either, a revision is held unless its newest commit is signed by
+    /// File with the public OpenPGP keys of those who may sign what is served, as GnuPG exports them, one after the other.
+    /// Beside `--allowed-signers` or alone; with either, a revision is held unless its newest commit is signed by
     /// one of the keys. It is read again at each fetch.
     #[arg(long, env = "BASCULE_ALLOWED_PGP_KEYS", value_name = "FILE")]
     allowed_pgp_keys: Option<PathBuf>,
