@@ -7,6 +7,7 @@
 mod announcer;
 mod announcing;
 mod answering;
+mod backoff;
 mod clock_watch;
 mod debounce;
 mod desk;

@@ -37,8 +37,7 @@ pub(super) async fn show(store: &Store, named: &str) -> Result<PastDto, Refusal>
     let (revision, readings) = (info.clone(), rows.into_iter().filter(|row| row.info.id == info.id).map(entry));
     let readings = readings.collect();
     let earlier = before.as_ref().map(|info| info.id.clone()).zip(earlier_files);
-    let told = tokio::task::spawn_blocking(move || tell(&info, &files, earlier)).await;
-    let (faults, changes) = told.map_err(|_| Refusal::not_now("comparing ended in a panic".to_owned()))?;
+    let (faults, changes) = compared(move || tell(&info, &files, earlier)).await?;
     Ok(PastDto {
         revision: RevisionDto::of(&revision),
         readings,
@@ -79,8 +78,12 @@ fn entry(row: RevisionRow) -> EntryDto {
 /// How one revision that was read differs from another, for people.
 pub(super) async fn diff(store: &Store, from: &str, to: &str) -> Result<String, Refusal> {
     let (from, to) = (desired(store, from).await?, desired(store, to).await?);
-    // Thousands of services take a second.
-    let compared = tokio::task::spawn_blocking(move || review::text(&review(&from, &to))).await;
+    compared(move || review::text(&review(&from, &to))).await
+}
+
+/// Compares on a thread of its own: thousands of services take a second.
+async fn compared<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    let compared = tokio::task::spawn_blocking(work).await;
     compared.map_err(|_| Refusal::not_now("comparing ended in a panic".to_owned()))
 }
 

@@ -70,7 +70,7 @@ async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
         Format::Json => print(body + "\n")?,
         Format::Text => {
             let history: HistoryDto = server.read(&body)?;
-            print(history_text(&history, now(), paint()))?;
+            print(history_text(&history.entries, now(), paint()))?;
         }
     }
     Ok(ExitCode::SUCCESS)

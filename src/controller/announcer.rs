@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::announcing::{Seen, statuses};
+use super::backoff::backoff;
 use super::{Clock, EdgeReports, SourceState, chain};
 use crate::core::health::{EVENTS_SHOWN, Event, Subject, Verdict};
 use crate::core::model::Revision;
@@ -101,8 +102,7 @@ impl Tries {
         }
         self.failures = self.failures.saturating_add(1);
         // Also for a token that is refused: it is read at each request, and may be another one by then.
-        let own = RETRY_FIRST.saturating_mul(1 << (self.failures - 1).min(16)).min(RETRY_MAX);
-        let own = own.mul_f64(fastrand::f64().mul_add(0.5, 0.5));
+        let own = backoff(self.failures, RETRY_FIRST, RETRY_MAX).mul_f64(fastrand::f64().mul_add(0.5, 0.5));
         let wait = error.wait().map_or(own, |asked| asked.min(ASKED_MAX).max(own));
         self.all = Some(now + wait);
     }

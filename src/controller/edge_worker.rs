@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::backoff::backoff;
 use super::debounce::Debounce;
 use super::memory::Memory;
 use super::target::Target;
@@ -171,10 +172,8 @@ impl<A: Admin> EdgeWorker<A> {
         if memory.failures == 0 {
             return resync;
         }
-        let doublings = memory.failures.saturating_sub(1).min(16);
-        let wait = retry_first.saturating_mul(1 << doublings).min(retry_max);
         // Jitter down to half: edges that failed together are not asked together.
-        wait.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
+        backoff(memory.failures, retry_first, retry_max).mul_f64(fastrand::f64().mul_add(0.5, 0.5))
     }
 
     /// One pass. True where the edge was asked what it runs.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use self::quarantine::{Servable, tell};
+use super::backoff::backoff;
 use super::{Clock, Refused, Served, SourceState, SteerOrder};
 use crate::core::inventory::{Consent, Desired, Loaded, RevisionGuard};
 use crate::core::model::{Diagnostic, FileSet, Revision, RevisionInfo, Severity};
@@ -145,7 +146,7 @@ impl<S: Revisions> Watcher<S> {
         let WatcherSettings { poll, retry_max, .. } = self.settings;
         let base = match failures {
             0 => poll,
-            _ => RETRY_FIRST.saturating_mul(1 << (failures - 1).min(16)).min(retry_max),
+            _ => backoff(failures, RETRY_FIRST, retry_max),
         };
         base.mul_f64(fastrand::f64().mul_add(2.0 * JITTER, 1.0 - JITTER))
     }

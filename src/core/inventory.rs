@@ -8,6 +8,7 @@ pub mod doc;
 mod documents;
 mod finding;
 mod guard;
+mod header;
 mod kind;
 mod load;
 mod probe_target;
@@ -28,6 +29,7 @@ pub use self::desired::{
 };
 pub use self::doc::{Minimum, StatusRange, Sticky};
 pub use self::guard::{Consent, Held, Loss, RevisionGuard};
+pub(in crate::core) use self::header::takes_header;
 pub use self::kind::Kind;
 pub use self::load::{Loaded, load};
 pub use self::quarantine::{AtFault, Composed, QuarantineFault, Quarantined, compose};

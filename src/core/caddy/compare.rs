@@ -15,7 +15,7 @@ use serde_json::{Map, Number, Value};
 use crate::core::model::Digest;
 
 /// Caddy's key for the settings of the admin API itself.
-const ADMIN: &str = "admin";
+pub(super) const ADMIN: &str = "admin";
 
 /// True where both configurations say the same, apart from `admin`.
 pub fn same(left: &Value, right: &Value) -> bool {

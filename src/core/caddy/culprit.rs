@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::render::service_of_route_id;
+use super::scope::servers;
 use super::sweep;
 use crate::core::model::ServiceName;
 
@@ -18,7 +19,7 @@ pub fn culprit(message: &str, config: &Value) -> Option<ServiceName> {
 fn by_number(message: &str, config: &Value) -> Option<ServiceName> {
     let (server, rest) = message.split_once("server ")?.1.split_once(": setting up route ")?;
     let number = rest.split_once(": route ")?.1.split(':').next()?;
-    let routes = &config["apps"]["http"]["servers"][server]["routes"];
+    let routes = &servers(config)?.get(server)?["routes"];
     service_of(&routes[number.parse::<usize>().ok()?])
 }
 
@@ -26,8 +27,7 @@ fn by_number(message: &str, config: &Value) -> Option<ServiceName> {
 fn by_sweep(message: &str, config: &Value) -> Option<ServiceName> {
     let name = message.split([' ', ':', '\'', '"']).find(|word| sweep::is_name(word))?;
     let called = format!("\"{name}\"");
-    let servers = config["apps"]["http"]["servers"].as_object()?;
-    let routes = servers.values().flat_map(|server| server["routes"].as_array().into_iter().flatten());
+    let routes = servers(config)?.values().flat_map(|server| server["routes"].as_array().into_iter().flatten());
     let mut callers = routes.filter(|route| route["handle"].to_string().contains(&called));
     let first = service_of(callers.next()?)?;
     callers.all(|route| service_of(route).as_ref() == Some(&first)).then_some(first)

@@ -2,17 +2,14 @@
 
 use serde_json::{Map, Value};
 
+use super::compare::ADMIN;
 use super::server::OWN_SERVERS;
 
-/// Caddy's key for the settings of the admin API, which are never bascule's, and shown all the same: what is pushed has them.
-const ADMIN: &str = "admin";
-/// From the top to the servers of a configuration.
-const SERVERS: [&str; 3] = ["apps", "http", "servers"];
-
-/// Bascule's own servers of a configuration, and `admin`, as a configuration by itself.
+/// Bascule's own servers of a configuration, and `admin`, which is never bascule's and in what is pushed all the same, as a
+/// configuration by itself.
 #[must_use]
 pub fn own_part(config: &Value) -> Value {
-    let servers = SERVERS.iter().try_fold(config, |value, key| value.get(key)).and_then(Value::as_object);
+    let servers = servers(config);
     let own: Map<_, _> = servers.into_iter().flatten().filter(|(name, _)| is_own(name)).map(cloned).collect();
     let mut part = Map::new();
     if let Some(admin) = config.get(ADMIN) {
@@ -28,10 +25,10 @@ pub fn own_part(config: &Value) -> Value {
 /// A configuration with these own servers in the place of those that it had. Nothing else of it changes.
 #[must_use]
 pub fn with_own_part(config: Value, part: &Value) -> Value {
-    let own = SERVERS.iter().try_fold(part, |value, key| value.get(key)).and_then(Value::as_object);
+    let own = servers(part);
     let mut config = config;
     let mut at = &mut config;
-    for key in SERVERS {
+    for key in ["apps", "http", "servers"] {
         at = object(at).entry(key).or_insert(Value::Null);
     }
     let servers = object(at);
@@ -43,7 +40,7 @@ pub fn with_own_part(config: Value, part: &Value) -> Value {
 /// Says which listener of bascule's is at the port of somebody else's. Caddy compares the addresses as they are written, and
 /// takes `:80` beside `127.0.0.1:80`: the more exact one then gets the connections.
 pub fn taken_port(config: &Value) -> Option<String> {
-    let servers = SERVERS.iter().try_fold(config, |value, key| value.get(key)).and_then(Value::as_object)?;
+    let servers = servers(config)?;
     let listeners = |own: bool| {
         servers.iter().filter(move |(name, _)| is_own(name) == own).flat_map(|(name, server)| {
             let listen = server.get("listen").and_then(Value::as_array).into_iter().flatten();
@@ -69,6 +66,11 @@ fn meet(one: &str, other: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// The servers of a configuration by name; none where it has no such mapping.
+pub(super) fn servers(config: &Value) -> Option<&Map<String, Value>> {
+    config.pointer("/apps/http/servers").and_then(Value::as_object)
 }
 
 fn is_own(name: &str) -> bool {

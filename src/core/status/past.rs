@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{EntryDto, Paint, RevisionDto, history_text, named, span};
 use crate::core::model::Timestamp;
-use crate::core::status::HistoryDto;
 
 /// The answer of `GET /v1/history/REVISION`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +58,7 @@ fn write_past(out: &mut String, past: &PastDto, now: Timestamp, paint: Paint) ->
     writeln!(out, "         {subject}, by {author}, {} ago", span(now.since(*committed_at).as_secs()))?;
     let section = |out: &mut String, title: &str| writeln!(out, "\n{title}");
     section(out, "read")?;
-    out.push_str(&indented(&history_text(&HistoryDto { entries: readings.clone() }, now, paint)));
+    out.push_str(&indented(&history_text(readings, now, paint)));
     if !faults.is_empty() {
         section(out, "faults")?;
         out.push_str(&indented(&faults.join("\n")));

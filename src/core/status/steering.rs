@@ -137,9 +137,9 @@ pub fn named(revision: &RevisionDto) -> String {
 }
 
 /// Shows to people what happened, a line each.
-pub fn history_text(history: &HistoryDto, now: Timestamp, paint: Paint) -> String {
+pub fn history_text(entries: &[EntryDto], now: Timestamp, paint: Paint) -> String {
     let mut out = String::new();
-    for entry in &history.entries {
+    for entry in entries {
         let ago = span(now.since(entry.at()).as_secs());
         // Writing to a String cannot fail.
         let _ = match entry {

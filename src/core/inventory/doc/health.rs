@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::written;
+use crate::core::inventory::header::{HEADERS_MAX, VALUE_MAX};
 use crate::core::model::{Hostname, Port, RequestPath, TimeSpan, text_type};
 
 /// How the backends of a service are probed.
@@ -175,8 +176,8 @@ pub enum MethodDoc {
 fn headers_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",
-        "additionalProperties": { "type": "string", "maxLength": 1024, "examples": ["health"] },
-        "maxProperties": 16,
+        "additionalProperties": { "type": "string", "maxLength": VALUE_MAX, "examples": ["health"] },
+        "maxProperties": HEADERS_MAX,
         "examples": [{"X-Probe": "health"}],
     })
 }

@@ -8,23 +8,8 @@ use crate::core::inventory::doc::{
     BodyDoc, HealthDoc, HealthTypeDoc, MethodDoc, ServiceDoc, TryDoc, UpstreamProtocolDoc,
 };
 use crate::core::inventory::finding::{At, Declared, Finding};
+use crate::core::inventory::header::{is_field_value, is_token, is_written_for_it};
 use crate::core::inventory::yaml::escape;
-
-/// Headers that say how a message is framed or how a connection is used, in lower case: the prober and Caddy write them.
-const FRAMING: [&str; 10] = [
-    "connection",
-    "content-length",
-    "expect",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "content-encoding",
-];
-/// Beginning of the headers by which an edge's relay speaks with bascule, in lower case.
-const OWN: &str = "bascule-";
 
 /// Words in the names of headers whose values mostly are secrets, in lower case.
 const SECRETIVE: [&str; 7] = ["api-key", "apikey", "authorization", "cookie", "password", "secret", "token"];
@@ -103,7 +88,7 @@ fn headers(asked: Asked<'_>) -> Vec<Finding> {
         } else if lower == "host" {
             let hint = "write `host: api.acecinema.fr` under `health` instead";
             findings.push(fault(asked.key(&pointer), format!("`{name}` has a key of its own"), hint));
-        } else if FRAMING.contains(&lower.as_str()) || lower.starts_with(OWN) || is_of_grpc(asked.kind(), &lower) {
+        } else if is_written_for_it(&lower) || is_of_grpc(asked.kind(), &lower) {
             let message = format!("`{name}` is written by bascule and Caddy themselves");
             findings.push(fault(asked.key(&pointer), message, "remove it, or choose another name"));
         } else if let Some(other) = seen.insert(lower, name) {
@@ -144,17 +129,6 @@ fn secrets(at: At, name: &str, value: &str) -> Option<Finding> {
 /// Headers that a gRPC call says itself.
 fn is_of_grpc(kind: HealthTypeDoc, lower: &str) -> bool {
     kind == HealthTypeDoc::Grpc && (lower == "content-type" || lower.starts_with("grpc-"))
-}
-
-/// RFC 9110, section 5.6.2.
-fn is_token(name: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.len() <= 128 && name.bytes().all(is_allowed)
-}
-
-/// RFC 9110, section 5.5, without what is obsolete.
-fn is_field_value(value: &str) -> bool {
-    value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && value.trim() == value
 }
 
 fn wildcard_host(asked: Asked<'_>) -> Option<Finding> {
