@@ -121,7 +121,8 @@ impl<A: Admin> EdgeWorker<A> {
                 if trigger == Trigger::Plan && look_at.is_some_and(|at| at <= Instant::now()) {
                     trigger = Trigger::Resync;
                 }
-                if self.pass(&mut memory, &snapshot, trigger).await || look_at.is_none() {
+                // Its own time to look is over in any case, even where there was nothing to ask the edge for.
+                if self.pass(&mut memory, &snapshot, trigger).await || trigger != Trigger::Plan || look_at.is_none() {
                     look_at = Some(Instant::now() + self.wait(&memory));
                 }
                 if std::mem::take(&mut memory.goes_on) {

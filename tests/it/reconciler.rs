@@ -7,11 +7,13 @@ use std::time::Duration;
 use bascule::controller::{
     EdgeReports, EdgeSettings, FailbackOrder, PlanSnapshot, Reconciler, RelayLog, Served, SourceState,
 };
+use bascule::core::caddy::Actual;
 use bascule::core::health::{BackendHealth, Observed, Verdict};
 use bascule::core::inventory::{Edge, load};
 use bascule::core::model::{FileSet, Generation, Revision, RevisionInfo, Timestamp};
 use bascule::core::routing::{Action, Choice, Override, Overrides, Plan, Target};
-use bascule::edge::{AdminSettings, CaddyAdmin};
+use bascule::core::status::EdgeState;
+use bascule::edge::{Admin, AdminError};
 use bascule::store::Store;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -34,8 +36,26 @@ fn clock() -> Timestamp {
     START.plus(BEGAN.get().map_or(Duration::ZERO, |began| began.elapsed()))
 }
 
+/// An edge that runs nothing yet and refuses whatever it is sent.
+struct Refusing(Edge);
+
+impl Admin for Refusing {
+    async fn read(&self) -> Result<Actual, AdminError> {
+        Ok(Actual { config: serde_json::Value::Null, etag: "\"/config/ 0\"".to_owned() })
+    }
+
+    async fn replace(&self, _config: Vec<u8>, _etag: &str) -> Result<(), AdminError> {
+        let message = "loading new config: out of luck".to_owned();
+        Err(AdminError::Rejected { address: self.0.admin.clone(), status: 400, message })
+    }
+}
+
 /// A revision with two backends and no edge.
 fn revision(id: &str, policy: &str) -> SourceState {
+    revision_with(id, policy, &[])
+}
+
+fn revision_with(id: &str, policy: &str, more: &[(&'static str, &str)]) -> SourceState {
     let backend =
         |number| format!("{{name: api-{number}, service: api, site: dijon, addr: 10.200.1.{number}, port: 80}}");
     let files: FileSet = [
@@ -46,6 +66,7 @@ fn revision(id: &str, policy: &str) -> SourceState {
     ]
     .iter()
     .map(|(path, text)| (*path, text.as_bytes()))
+    .chain(more.iter().map(|(path, text)| (*path, text.as_bytes())))
     .collect();
     let id = Revision::new(id);
     let loaded = load(&files, id.clone());
@@ -65,6 +86,7 @@ struct Running {
     source: watch::Sender<SourceState>,
     observations: watch::Sender<Arc<Observed>>,
     plans: watch::Receiver<Option<PlanSnapshot>>,
+    reports: watch::Receiver<EdgeReports>,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
     /// What only has to stay.
@@ -84,8 +106,9 @@ impl Running {
         let (overrides, overrides_rx) = watch::channel(Arc::new(overrides));
         let (failbacks, failbacks_rx) = mpsc::channel(1);
         let (plans_tx, plans) = watch::channel(None);
+        let (reports_tx, reports) = watch::channel(EdgeReports::new());
         let reconciler = Reconciler {
-            connect: |edge: &Edge| CaddyAdmin::new(edge.admin.clone(), AdminSettings::default()),
+            connect: |edge: &Edge| Ok(Refusing(edge.clone())),
             edge_settings: EdgeSettings::default(),
             clock,
             store: store.clone(),
@@ -97,11 +120,11 @@ impl Running {
             guard: None,
             heard: Arc::<RelayLog>::default(),
             plans: plans_tx,
-            reports: watch::Sender::new(EdgeReports::new()),
+            reports: reports_tx,
         };
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(reconciler.run(shutdown.clone()));
-        Self { store, source, observations, plans, shutdown, task, _kept: (failbacks, overrides, folder) }
+        Self { store, source, observations, plans, reports, shutdown, task, _kept: (failbacks, overrides, folder) }
     }
 
     async fn next_plan(&mut self) -> Arc<Plan> {
@@ -138,6 +161,21 @@ async fn what_is_due_waits_for_the_observer_without_going_round() {
     assert_eq!(plan.revision, Revision::new("two"));
     let service = plan.effective.services.values().next().expect("a service");
     assert!(service.members[0].overridden.is_none(), "the override has ended: {service:?}");
+    running.stop().await;
+}
+
+/// There is nothing to go back to at an edge whose first configuration is refused, and nothing to ask it for.
+#[tokio::test(start_paused = true)]
+async fn an_edge_that_refuses_its_first_configuration_is_left_until_the_next_look() {
+    let edge = ("edges/ovh.yaml", "name: ovh\nadmin: http://127.0.0.1:2019\nlisten: [':8080']\ntls: {mode: off}\n");
+    let first = revision_with("one", "{policy: spread}", &[edge]);
+    let mut running = Running::start(first, observed(1, "one"), Overrides::default(), Duration::ZERO);
+    let is_stalled = |reports: &EdgeReports| reports.values().any(|report| report.state == EdgeState::Stalled);
+    running.reports.wait_for(is_stalled).await.expect("it runs");
+    let looks = LOOKS.get();
+    tokio::time::sleep(EdgeSettings::default().resync * 10).await;
+    let more = LOOKS.get() - looks;
+    assert!(more < 100, "the clock was looked at {more} times in ten looks at the edge");
     running.stop().await;
 }
 
