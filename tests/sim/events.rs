@@ -55,7 +55,7 @@ pub(crate) enum Kind {
 
 use Kind::*;
 
-const KINDS: [Kind; 24] = [
+const KINDS: [Kind; 25] = [
     Commit,
     BadCommit,
     EmptiedCommit,
@@ -80,6 +80,7 @@ const KINDS: [Kind; 24] = [
     FailBack,
     RelayHangs,
     SlowDisk,
+    Steering,
 ];
 
 /// What is undone later.
@@ -134,9 +135,6 @@ impl Events {
         for kind in KINDS {
             let share = [0, 0, 0, 1, 1, 4][rng.usize(..6)];
             temper.extend(std::iter::repeat_n(kind, share));
-        }
-        if std::env::var_os("BASCULE_SIM_STEERING").is_some() {
-            temper.push(Steering);
         }
         if temper.is_empty() {
             temper.push(BackendSick);

@@ -46,7 +46,6 @@
 //! | `BASCULE_SIM_SEED` | replay this one, with its steps and bascule's log printed: what a failure tells you to do |
 //! | `BASCULE_SIM_SEEDS` | how many; 300 by itself |
 //! | `BASCULE_SIM_FIRST` | the first; 0 by itself |
-//! | `BASCULE_SIM_STEERING` | set to anything: in every life operators suspend, roll back and resume, so each has another history |
 //! | `BASCULE_SIM_FAILURES` | failed seeds after which no more are tried; 20 by itself |
 //!
 //! # Planted bugs
