@@ -23,7 +23,7 @@ pub(crate) fn tuned(world: &World, folder: &Path) -> Program {
                            {http.reverse_proxy.status_code} in [500, 502, 503, 504]",
         }],
     });
-    let transport = json!({ "protocol": "http", "dial_timeout": "250ms", "response_header_timeout": "1s" });
+    let transport = json!({ "protocol": "http", "dial_timeout": "250ms", "response_header_timeout": "750ms" });
     start(world, folder, &checks, Some(balancing), &transport)
 }
 

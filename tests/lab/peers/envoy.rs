@@ -39,7 +39,7 @@ fn listener() -> Value {
             "retry_policy": {
                 "retry_on": retry_on,
                 "num_retries": 4,
-                "per_try_idle_timeout": "1s",
+                "per_try_idle_timeout": "0.75s",
                 "retry_host_predicate": another_host,
                 "host_selection_retry_max_attempts": 5,
                 "retry_back_off": { "base_interval": "0.01s", "max_interval": "0.1s" },

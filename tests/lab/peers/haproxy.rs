@@ -13,7 +13,7 @@ defaults
   mode http
   timeout client 60s
   timeout connect 250ms
-  timeout server 1s
+  timeout server 750ms
   timeout tunnel 1h
   timeout http-keep-alive 60s
   timeout check 500ms

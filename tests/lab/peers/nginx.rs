@@ -29,8 +29,8 @@ SERVERS  }
       proxy_set_header Connection $connection_upgrade;
       proxy_buffering off;
       proxy_connect_timeout 250ms;
-      proxy_read_timeout 1s;
-      proxy_send_timeout 1s;
+      proxy_read_timeout 750ms;
+      proxy_send_timeout 750ms;
       proxy_next_upstream error timeout http_500 http_502 http_503 http_504;
     }
   }
