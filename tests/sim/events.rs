@@ -205,7 +205,7 @@ impl Events {
 
     fn commit(&mut self, world: &mut World, kind: Kind) -> Deed {
         // What earlier commits allow, and was not made use of, would let an emptied inventory pass.
-        let kind = if kind == EmptiedCommit && Self::may_be_allowed(world) { Commit } else { kind };
+        let kind = if kind == EmptiedCommit && self.may_be_allowed(world) { Commit } else { kind };
         let mut spoiled = None;
         let before = self.inventory.clone();
         let files = match kind {
@@ -247,11 +247,12 @@ impl Events {
         deed
     }
 
-    /// True while commits that let a revision take out much may not be served.
-    fn may_be_allowed(world: &World) -> bool {
+    /// True while commits that let a revision take out much may not be served. Those before a revision that operators may
+    /// roll back to count again.
+    fn may_be_allowed(&self, world: &World) -> bool {
         let log = &world.branch.log;
         let served = world.planning.last.as_ref().map(|snapshot| &snapshot.plan.revision);
-        let served_at = log.iter().rposition(|(id, _)| Some(id) == served);
+        let served_at = log.iter().rposition(|(id, _)| Some(id) == served && !self.temper.contains(&Steering));
         log.iter().skip(served_at.map_or(0, |index| index + 1)).any(|(_, message)| !message.is_empty())
     }
 
