@@ -118,17 +118,20 @@ impl Cut {
         }
     }
 
-    /// Lets the cut last until `end`.
-    pub(crate) fn last(self, world: &World, end: Instant) {
+    /// Lets the cut last until `end`. Returns when it came again meanwhile.
+    pub(crate) fn last(self, world: &World, end: Instant) -> Vec<Instant> {
         let mut at = Instant::now();
+        let mut again = Vec::new();
         while self == Self::Flap && at + 2 * FLAP < end {
             pass_until(at + FLAP);
             appear(world);
             pass_until(at + 2 * FLAP);
             vanish(world, &[VICTIM], "");
+            again.push(Instant::now());
             at += 2 * FLAP;
         }
         pass_until(end);
+        again
     }
 
     pub(crate) fn heal(self, world: &mut World) {

@@ -101,7 +101,7 @@ pub(crate) fn run(world: &mut World, contender: Contender, case: Case, offer: Of
     cut.begin(world);
     // Its end: a request that began while backends were being killed was in flight at the cut.
     let cut_at = Instant::now();
-    cut.last(world, cut_at + timing.cut);
+    let again = cut.last(world, cut_at + timing.cut);
     let status = matches!(edge, Edge::Bascule(_)).then(|| Bascule::status(world)).flatten();
     let heal = Instant::now();
     cut.heal(world);
@@ -120,7 +120,7 @@ pub(crate) fn run(world: &mut World, contender: Contender, case: Case, offer: Of
     let end = Instant::now();
     let posts = world.backends().flat_map(Backend::take_posts).collect();
     let reloads = edge.reloads().zip(reloads).map(|(after, before)| after.saturating_sub(before));
-    let marks = Marks { calm, begin, cut: cut_at, heal, path: path.stop(), end };
+    let marks = Marks { calm, begin, cut: cut_at, again, heal, path: path.stop(), end };
     Figures::of(&Observed { seen, marks, victims, posts, reloads, status, recovery })
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Marks {
     /// The first thing was done to the world.
     pub(crate) begin: Instant,
     pub(crate) cut: Instant,
+    /// The same cut again, after the site was back for a while.
+    pub(crate) again: Vec<Instant>,
     pub(crate) heal: Instant,
     /// When each cut backend answered the hub again.
     pub(crate) path: BTreeMap<String, Instant>,
@@ -63,7 +65,7 @@ pub(crate) enum Recovery {
     Never,
 }
 
-/// Failed requests of one method, by when they began.
+/// Failed requests of one method, by when they began. Of a site that is cut again and again, each time counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Failed {
     /// In flight when the site was cut.
@@ -204,11 +206,14 @@ fn count(things: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
 }
 
 fn failed(requests: &[&Request], kind: Kind, marks: &Marks) -> Failed {
+    let cuts = || std::iter::once(&marks.cut).chain(&marks.again);
     let of_kind = requests.iter().filter(|it| it.kind == kind && it.failure.is_some());
     of_kind.fold(Failed::default(), |mut failed, request| {
-        *(if request.begun < marks.cut {
+        let is_in_flight = |cut: &Instant| request.begun < *cut && *cut <= request.ended;
+        let since = cuts().filter_map(|cut| request.begun.checked_duration_since(*cut)).min();
+        *(if since.is_none() || cuts().any(is_in_flight) {
             &mut failed.in_flight
-        } else if request.begun < marks.cut + GRACE {
+        } else if since.is_some_and(|since| since < GRACE) {
             &mut failed.first_second
         } else {
             &mut failed.later

@@ -44,6 +44,14 @@ pub(crate) fn figures_are_right() {
     assert_eq!(figures.p99, Ms(50));
 
     let mut made = Made::calm();
+    made.observed.marks.again = vec![made.at(13_000)];
+    for (begun, time) in [(10_500, 5), (12_500, 5), (12_900, 200), (13_900, 5), (14_100, 5)] {
+        made.request(Kind::Post, begun, time, Some(Failure::Late));
+    }
+    let post = Figures::of(&made.observed).post;
+    assert_eq!(post, Failed { in_flight: 1, first_second: 2, later: 2 }, "each cut counts");
+
+    let mut made = Made::calm();
     made.request(Kind::Get, 19_500, 400, None);
     let figures = Figures::of(&made.observed);
     assert_eq!(figures.moved, None, "what is delayed up to the healing has not moved");
@@ -117,7 +125,15 @@ impl Made {
         let begin = Instant::now();
         let at = |ms| begin + Duration::from_millis(ms);
         let path = BTreeMap::from([("dijon-1".to_owned(), at(20_500)), ("dijon-2".to_owned(), at(21_000))]);
-        let marks = Marks { calm: begin, begin: at(CUT), cut: at(CUT), heal: at(HEAL), path, end: at(HEAL + 10_000) };
+        let marks = Marks {
+            calm: begin,
+            begin: at(CUT),
+            cut: at(CUT),
+            again: Vec::new(),
+            heal: at(HEAL),
+            path,
+            end: at(HEAL + 10_000),
+        };
         let observed = Observed {
             seen: Seen::default(),
             marks,
