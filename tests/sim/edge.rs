@@ -46,8 +46,9 @@ pub(crate) struct Edge {
     pub(crate) reach: Reach,
     /// Configurations are refused until then.
     pub(crate) rejects_until: Option<Instant>,
-    /// It takes no other names of this service than these: those come with something that it cannot do.
-    pub(crate) lacking: Option<(String, Value)>,
+    /// It takes no other names of this service than these, which it has taken before: others come with something that it
+    /// cannot do.
+    pub(crate) lacking: Option<(String, Vec<Value>)>,
     /// The service that it may have as it was, since it could not do what came next.
     pub(crate) held: Option<String>,
     /// It has refused something, and nothing new was taken since: it may be put back to what it had.
@@ -115,7 +116,7 @@ impl Edge {
         let routes = list(json.pointer(ROUTES)?);
         let is_it = |route: &&Value| route["@id"].as_str() == Some(&format!("service-{service}"));
         let number = routes.iter().position(|route| is_it(&route))?;
-        (names_of(&routes[number]) != *names).then(|| {
+        (!names.contains(&names_of(&routes[number]))).then(|| {
             format!(
                 "loading new config: loading http app module: provision http: server bascule-http: setting up route \
                  handlers: route {number}: loading handler modules: position 0: unknown module: http.handlers.lacking"
@@ -126,13 +127,18 @@ impl Edge {
     /// From now on it cannot do what comes of one of its services. Says which one.
     pub(crate) fn lack(&mut self, draw: usize) -> Option<String> {
         let is_settled = self.author == Author::Bascule && !self.is_loading && self.lost == 0;
-        let routes = list(self.json.pointer(ROUTES).filter(|_| is_settled)?);
-        let service =
-            |route: &Value| Some((route["@id"].as_str()?.strip_prefix("service-")?.to_owned(), names_of(route)));
-        let services: Vec<(String, Value)> = routes.iter().filter_map(service).collect();
-        let lacking = services.get(draw.checked_rem(services.len())?)?.clone();
-        self.held = Some(lacking.0.clone());
-        self.lacking = Some(lacking);
+        let services = |json: &Value| -> Vec<(String, Value)> {
+            let routes = json.pointer(ROUTES).map(list).unwrap_or_default();
+            let service =
+                |route: &Value| Some((route["@id"].as_str()?.strip_prefix("service-")?.to_owned(), names_of(route)));
+            routes.iter().filter_map(service).collect()
+        };
+        let present = services(Some(&self.json).filter(|_| is_settled)?);
+        let (lacking, _) = present.get(draw.checked_rem(present.len())?)?.clone();
+        let taken = self.past.iter().chain([&self.json]).flat_map(services);
+        let names = taken.filter(|(service, _)| *service == lacking).map(|(_, names)| names).collect();
+        self.held = Some(lacking.clone());
+        self.lacking = Some((lacking, names));
         self.held.clone()
     }
 
