@@ -1,7 +1,7 @@
 //! A Caddy, as far as it matters to whoever configures it: its configuration and the tag of it, what its checks have found
 //! (and forget at every load), and its faults.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,8 +49,8 @@ pub(crate) struct Edge {
     /// It takes no other names of this service than these, which it has taken before: others come with something that it
     /// cannot do.
     pub(crate) lacking: Option<(String, Vec<Value>)>,
-    /// The service that it may have as it was, since it could not do what came next.
-    pub(crate) held: Option<String>,
+    /// The services that it may have as they were, since it could not do what came next.
+    pub(crate) held: BTreeSet<String>,
     /// It has refused something, and nothing new was taken since: it may be put back to what it had.
     pub(crate) has_rejected: bool,
     /// What it has refused last, and said so, while nothing else was sent; and the plan of that moment.
@@ -83,7 +83,7 @@ impl Edge {
             reach: Reach::Answers,
             rejects_until: None,
             lacking: None,
-            held: None,
+            held: BTreeSet::new(),
             has_rejected: false,
             refused: None,
             lost: 0,
@@ -137,9 +137,9 @@ impl Edge {
         let (lacking, _) = present.get(draw.checked_rem(present.len())?)?.clone();
         let taken = self.past.iter().chain([&self.json]).flat_map(services);
         let names = taken.filter(|(service, _)| *service == lacking).map(|(_, names)| names).collect();
-        self.held = Some(lacking.clone());
-        self.lacking = Some((lacking, names));
-        self.held.clone()
+        self.held.insert(lacking.clone());
+        self.lacking = Some((lacking.clone(), names));
+        Some(lacking)
     }
 
     /// Runs another configuration. All that checks have found is forgotten; the first checks are made at once.

@@ -86,7 +86,7 @@ pub(crate) fn pushed(world: &mut World, name: &'static str) {
     let held = world.edge(name).held.clone();
     for (service, all, tiers) in services {
         // What comes of it is not what the plan says.
-        if held.as_ref() == Some(&service) {
+        if held.contains(&service) {
             continue;
         }
         let Some(effective) = snapshot.plan.effective.services.iter().find(|it| it.0.as_str() == service) else {
