@@ -70,6 +70,23 @@ fn an_order_that_an_inventory_cannot_say_is_a_difference() {
     assert!(unexplained.iter().all(|it| it.request.host.eq_ignore_ascii_case("a.example.org")), "{unexplained:?}");
 }
 
+/// Caddy takes a list without an item for one that nothing is on.
+#[test]
+fn an_empty_list_of_hosts_or_paths_is_for_nobody() {
+    let proxy = |dial: &str| json!([{"handler": "reverse_proxy", "upstreams": [{"dial": dial}]}]);
+    let routes = json!([
+        {"match": [{"host": []}], "handle": proxy("10.0.0.1:80")},
+        {"match": [{"host": ["a.example.org"], "path": []}], "handle": proxy("10.0.0.2:80")},
+        {"match": [{"host": ["a.example.org"]}], "handle": proxy("10.0.0.3:80")},
+    ]);
+    let server = json!({"listen": [":8080"], "automatic_https": {"disable": true}, "routes": routes});
+    let import = imported(&json!({"apps": {"http": {"servers": {"web": server}}}}));
+    assert!(import.is_explained(), "{}", text(&import));
+    let backends: Vec<_> = import.files.iter().filter(|(path, _)| path.starts_with("backends/")).collect();
+    assert!(backends.len() == 1 && backends[0].1.contains("10.0.0.3"), "{backends:?}");
+    assert!(text(&import).contains("no request can match it here"), "{}", text(&import));
+}
+
 #[test]
 fn all_backends_may_be_at_one_site() {
     let settings = Settings { site: Some("dijon".parse().expect("a name")), admin: None };

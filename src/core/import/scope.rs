@@ -46,7 +46,8 @@ fn both(
     covers: impl Fn(&str, &str) -> bool,
 ) -> Option<Option<Vec<String>>> {
     let (one, other) = match (one, other) {
-        (None, all) | (all, None) => return Some(all.cloned()),
+        // A list without an item matches nothing.
+        (None, only) | (only, None) => return only.is_none_or(|only| !only.is_empty()).then(|| only.cloned()),
         (Some(one), Some(other)) => (one, other),
     };
     let mut found: Vec<String> = Vec::new();
