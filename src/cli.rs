@@ -44,7 +44,7 @@ const EXIT_USAGE: u8 = 1;
 const EXIT_INVALID: u8 = 3;
 /// `plan --detailed-exitcode`: something would change.
 const EXIT_CHANGES: u8 = 2;
-/// `simulate --require` and `review --require`: a critical service would be down.
+/// `simulate --require` and `review --require`: a critical service would be down, or is removed.
 const EXIT_REQUIRED: u8 = 4;
 
 /// GitOps failover control plane for Caddy.

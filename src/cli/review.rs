@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, env = "BASCULE_AGAINST", value_name = "REVISION|DIR", value_parser = NonEmptyStringValueParser::new())]
     against: Option<String>,
     /// Exit 4, and set the status to failed, when the loss of one site or one backend would take a service down that is
-    /// declared `critical: true`.
+    /// declared `critical: true`, or when such a service is removed: that takes a change before which takes the mark off it.
     #[arg(long, env = "BASCULE_REQUIRE", value_parser = BoolishValueParser::new())]
     require: bool,
     /// Whether the pull request gets the review, as one comment that is kept up, and its newest commit the status

@@ -174,6 +174,19 @@ async fn what_is_required_decides_too() {
     assert!(status.description.starts_with("service www is critical, and down with"), "{status:?}");
 }
 
+
+    // Merged as it is, it cannot be removed in one step.
+    repo.commit("Mark it");
+    repo.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    repo.git(&["fetch", "--quiet", "origin"]);
+    fs::remove_file(&path).expect("a file is removed");
+    fs::remove_dir_all(repo.path().join("inventory/backends")).expect("a folder is removed");
+    let backend = "name: other-dijon-1\nservice: other\nsite: dijon\naddr: 10.200.1.9\nport: 80\n";
+    repo.write("inventory/backends/other-dijon-1.yaml", backend);
+    repo.write("inventory/services/other.yaml", "name: other\ndomains: [other.example.org]\nhealth: { type: tcp }\n");
+    let ran = review(&repo, &variables, &["--require"]).await;
+    assert!(ran.code == Some(4) && ran.stderr.contains("required: service www is critical, and removed"), "{ran:?}");
+    assert_eq!(review(&repo, &variables, &[]).await.code, Some(0));
 #[test]
 fn outside_of_a_job_it_prints_and_says_what_is_missing() {
     let repo = proposed();
