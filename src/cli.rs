@@ -48,6 +48,9 @@ const EXIT_CHANGES: u8 = 2;
 const EXIT_REQUIRED: u8 = 4;
 
 /// GitOps failover control plane for Caddy.
+/// `import caddy`: an inventory was made, and not every request reaches the upstreams that it reached.
+const EXIT_OTHER_REQUESTS: u8 = 6;
+
 ///
 /// A git repository declares sites, services and backends. bascule checks it, probes the backends, and keeps every Caddy
 /// edge serving exactly what should be served now.
