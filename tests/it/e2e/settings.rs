@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use tempfile::TempDir;
 
-use super::program::{bascule, program};
+use super::program::{Ran, bascule, program};
 use crate::support::port::ReservedPort;
 
 /// A folder with an inventory, and with files that no flag can use.
@@ -219,4 +219,30 @@ fn what_is_no_controller_is_told_from_one_that_is_not_there() {
     }
     let ran = bascule(std::path::Path::new("/"), &["healthcheck", "--server", &stranger(page)]);
     assert!(ran.code == Some(1) && ran.stdout.is_empty() && ran.stderr.contains("another server"), "{ran:?}");
+}
+
+/// One variable is for commands that do not all take the same: what one does not take is said to be the variable's.
+#[test]
+fn a_variable_that_a_command_does_not_take_is_named() {
+    let folder = folder();
+    let run = |args: &[&str], value: &str| -> Ran {
+        let mut command = program(folder.path());
+        command.args(args).env("BASCULE_FORMAT", value).output().expect("bascule runs").into()
+    };
+    for (args, value, command, values) in [
+        (&["status"][..], "markdown", "bascule status", "text, json"),
+        (&["override", "list"], "github", "bascule override list", "text, json"),
+        (&["simulate"], "sarif", "bascule simulate", "text, json, markdown"),
+        (&["check", "."], "markdown", "bascule check", "text, json, github, sarif, gitlab"),
+    ] {
+        let ran = run(args, value);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{args:?}");
+        let told = format!("the variable `BASCULE_FORMAT` says so, and `{command}` does not take it: give `--format`");
+        for part in [format!("'{value}'"), format!("[possible values: {values}]"), told] {
+            assert!(ran.stderr.contains(&part), "{args:?} says no {part}: {}", ran.stderr);
+        }
+    }
+    assert_eq!(run(&["check", "--format", "text"], "markdown").code, Some(0), "the flag decides");
+    let ran = run(&["check", "--format", "sarfi"], "json");
+    assert!(ran.code == Some(1) && !ran.stderr.contains("BASCULE_FORMAT"), "{}", ran.stderr);
 }
