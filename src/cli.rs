@@ -50,6 +50,8 @@ const EXIT_REQUIRED: u8 = 4;
 
 /// `import caddy`: an inventory was made, and not every request reaches the upstreams that it reached.
 const EXIT_OTHER_REQUESTS: u8 = 6;
+/// `review --post`: the review could not be posted.
+const EXIT_NOT_POSTED: u8 = 7;
 
 /// GitOps failover control plane for Caddy.
 ///
