@@ -26,6 +26,7 @@ mod signals;
 mod simulate;
 mod status;
 mod steer;
+mod variables;
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -44,8 +45,13 @@ const EXIT_USAGE: u8 = 1;
 const EXIT_INVALID: u8 = 3;
 /// `plan --detailed-exitcode`: something would change.
 const EXIT_CHANGES: u8 = 2;
-/// `simulate --require` and `review --require`: a critical service would be down.
+/// `simulate --require` and `review --require`: a critical service would be down, or is removed.
 const EXIT_REQUIRED: u8 = 4;
+
+/// `import caddy`: an inventory was made, and not every request reaches the upstreams that it reached.
+const EXIT_OTHER_REQUESTS: u8 = 6;
+/// `review --post`: the review could not be posted.
+const EXIT_NOT_POSTED: u8 = 7;
 
 /// GitOps failover control plane for Caddy.
 ///
@@ -180,22 +186,11 @@ pub fn main() -> ExitCode {
 }
 
 fn parse() -> Result<Cli, clap::Error> {
-    let mut command = without_empty_variables(Cli::command());
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let typed: Vec<_> = std::env::args_os().collect();
+    let mut command = variables::without_empty(Cli::command());
+    let matches =
+        command.try_get_matches_from_mut(&typed).map_err(|error| variables::named(error, &command, &typed))?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
-}
-
-/// The command and everything below it.
-fn without_empty_variables(command: clap::Command) -> clap::Command {
-    let subcommands: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let command = command.mut_args(without_empty_variable);
-    subcommands.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_empty_variables))
-}
-
-/// An empty variable is one that is not set, as compose files and unit files leave it; clap takes it for an empty value.
-fn without_empty_variable(arg: clap::Arg) -> clap::Arg {
-    let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    if is_empty { arg.env(None::<&'static str>) } else { arg }
 }
 
 fn execute(command: Command) -> anyhow::Result<ExitCode> {

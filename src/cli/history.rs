@@ -67,7 +67,7 @@ async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
     let server = Server::new(server, None)?;
     let body = server.get(&format!("/v1/history?limit={limit}")).await?;
     match format {
-        Format::Json => print(body + "\n")?,
+        Format::Json => print(server.json(body)?)?,
         Format::Text => {
             let history: HistoryDto = server.read(&body)?;
             print(history_text(&history.entries, now(), paint()))?;
@@ -81,7 +81,7 @@ async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
     let server = Server::new(server, None)?;
     let body = server.get_at(&["v1", "history", &revision]).await?;
     match format {
-        Format::Json => print(body + "\n")?,
+        Format::Json => print(server.json(body)?)?,
         Format::Text => {
             let past: PastDto = server.read(&body)?;
             print(past_text(&past, now(), paint()))?;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use super::print;
-use crate::core::import::{Import, Settings, import, text};
+use super::{EXIT_OTHER_REQUESTS, print};
+use crate::core::import::{Extent, Import, Settings, import, text};
 use crate::core::model::{AdminAddress, SiteName};
 use crate::edge::{Admin as _, AdminSettings, CaddyAdmin};
 
@@ -19,7 +19,8 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum From {
-    /// From a Caddy's JSON configuration. Exits 0 when every difference between it and the inventory is explained.
+    /// From a Caddy's JSON configuration. Exits 0 where each request that is asked about reaches the upstreams that it reached,
+    /// and 6 where an inventory was made and some do not: the report lists them.
     Caddy(CaddyArgs),
 }
 
@@ -34,22 +35,25 @@ struct CaddyArgs {
     /// The one site of all backends. Without it, backends whose addresses share a /24 (IPv6: a /64) are one site.
     #[arg(long, value_name = "NAME")]
     site: Option<SiteName>,
+    /// Names all that was left out and all that differs. Without it, of what is alike the first few are named.
+    #[arg(long)]
+    verbose: bool,
 }
 
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let From::Caddy(CaddyArgs { source, write, site }) = args.from;
+    let From::Caddy(CaddyArgs { source, write, site, verbose }) = args.from;
     let (config, admin) = read(&source).await?;
     let imported = import(&config, &Settings { site, admin })?;
     match write {
         Some(folder) => write_all(&folder, &imported.files)?,
         None => print(shown(&imported.files))?,
     }
-    print(text(&imported))?;
+    print(text(&imported, if verbose { Extent::Whole } else { Extent::Folded }))?;
     Ok(exit_code(&imported))
 }
 
 fn exit_code(imported: &Import) -> ExitCode {
-    if imported.is_explained() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if imported.is_proved() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_OTHER_REQUESTS) }
 }
 
 /// The configuration, with the admin API that it came from.

@@ -124,7 +124,7 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
     let server = Server::new(server, None)?;
     let body = server.get("/v1/overrides").await?;
     match format {
-        Format::Json => print(body + "\n"),
+        Format::Json => print(server.json(body)?),
         Format::Text => {
             let OverridesDto { overrides } = server.read(&body)?;
             if overrides.is_empty() {

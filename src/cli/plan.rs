@@ -1,3 +1,5 @@
+mod compared;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -5,8 +7,9 @@ use anyhow::{Context as _, ensure};
 use clap::builder::BoolishValueParser;
 use serde::Serialize;
 
+use self::compared::Compared;
 use super::server::{Server, ServerArgs};
-use super::{EXIT_CHANGES, EXIT_OTHER_PLAN, ReviewFormat, addresses, inputs, print};
+use super::{EXIT_CHANGES, EXIT_OTHER_PLAN, ReviewFormat, inputs, print};
 use crate::core::caddy::{EdgeChange, Pool, dialed, diff, render};
 use crate::core::inventory::{Desired, load};
 use crate::core::model::{Digest, EdgeName, Revision, counted};
@@ -14,9 +17,6 @@ use crate::core::review::{self, Review, review, review_live};
 use crate::core::routing::{Inputs, Leaving, plan};
 use crate::core::status::LiveDto;
 use crate::edge::{Admin as _, AdminSettings, ScopedAdmin};
-
-/// What `--against` says for the live edges.
-const LIVE: &str = "live";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -26,15 +26,8 @@ pub(super) struct Args {
     /// Only this edge.
     #[arg(long, env = "BASCULE_EDGE", value_name = "NAME")]
     edge: Option<EdgeName>,
-    /// What it is compared with: the live edges, a revision of the repository that it is in (`origin/main`), or another
-    /// folder. With a revision or a folder no edge is asked, and the shares of traffic are told. Every backend counts as up,
-    /// and what a controller took out of live edges shows as a change, unless `--server` says where to ask.
-    #[arg(long, env = "BASCULE_AGAINST", value_name = "live|REVISION|DIR", default_value = "live")]
-    against: String,
-    /// With `--against live`: where a running controller's API listens, such as `http://127.0.0.1:7500`. It is asked in place of
-    /// the edges: by its verdicts, its overrides and what it has taken out, the shares of traffic are told before and after.
-    #[arg(long, env = "BASCULE_SERVER", value_name = "URL", value_parser = addresses::server)]
-    server: Option<String>,
+    #[command(flatten)]
+    compared: Compared,
     /// The checksum that the plan had when it was reviewed. Exit 5 when what would change now is something else.
     #[arg(long, env = "BASCULE_CHECKSUM", value_name = "HASH", value_parser = Digest::parse)]
     checksum: Option<Digest>,
@@ -71,21 +64,21 @@ struct Outcome {
 }
 
 pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { path, edge, against, server, checksum, format, detailed_exitcode } = args;
+    let Args { path, edge, compared, checksum, format, detailed_exitcode } = args;
     let inventory = inputs::read(&path).await?;
     let desired = inventory.desired()?;
-    let outcome = match (&*against, server) {
-        (LIVE, None) => against_edges(desired, edge.as_ref(), format).await?,
-        (LIVE, Some(server)) => {
+    let outcome = match compared {
+        Compared::Edges => against_edges(desired, edge.as_ref(), format).await?,
+        Compared::Controller(server) => {
             ensure!(
                 edge.is_none(),
                 "`--edge` is for edges that are asked: with `--server` the controller is, and no edge"
             );
             against_controller(server, desired, format).await?
         }
-        (other, _) => {
+        Compared::Declared(other) => {
             ensure!(edge.is_none(), "`--edge` is for `--against live`: without it no edge is asked");
-            against_another(&path, other, desired, format).await?
+            against_another(&path, &other, desired, format).await?
         }
     };
     if let Some(reviewed) = checksum.filter(|reviewed| *reviewed != outcome.checksum) {

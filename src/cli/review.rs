@@ -14,7 +14,7 @@ use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use self::job::Job;
 use super::forge::{ForgeArgs, TOKEN};
 use super::inputs::{self, Inventory, has_no_inventory};
-use super::{EXIT_INVALID, EXIT_REQUIRED, print};
+use super::{EXIT_INVALID, EXIT_NOT_POSTED, EXIT_REQUIRED, print};
 use crate::core::inventory::Desired;
 use crate::core::model::Revision;
 use crate::core::review::{Comment, Proposal, comment};
@@ -34,12 +34,13 @@ pub(super) struct Args {
     #[arg(long, env = "BASCULE_AGAINST", value_name = "REVISION|DIR", value_parser = NonEmptyStringValueParser::new())]
     against: Option<String>,
     /// Exit 4, and set the status to failed, when the loss of one site or one backend would take a service down that is
-    /// declared `critical: true`.
+    /// declared `critical: true`, or when such a service is removed: that takes a change before which takes the mark off it.
     #[arg(long, env = "BASCULE_REQUIRE", value_parser = BoolishValueParser::new())]
     require: bool,
     /// Whether the pull request gets the review, as one comment that is kept up, and its newest commit the status
     /// `bascule/plan`. `auto`: where the environment of the CI (GitHub, GitLab, Gitea, Forgejo) names a pull request and there
-    /// is a token; that it cannot be posted is then said and no failure. `on` (or `--post` alone): it is one.
+    /// is a token; that it cannot be posted is then said and no failure. `on` (or `--post` alone): it is one,
+    /// and where the forge does not answer or refuses, the exit code is 7 unless the review itself gives 3 or 4.
     #[arg(
         long,
         env = "BASCULE_POST",
@@ -117,17 +118,21 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     for line in &told.failed {
         eprintln!("required: {line}");
     }
+    let mut is_missing = false;
     match place {
         None => eprintln!("not posted: {}", why_not(post, job.as_ref())),
         Some(place) => match post_it(&place, &told, folder).await {
             Ok(said) => eprintln!("{said}"),
-            Err(error) if post == PostArg::On => return Err(error.into()),
-            Err(error) => eprintln!("not posted: {}", in_words(&error, &place)),
+            Err(error) => {
+                is_missing = post == PostArg::On;
+                eprintln!("{}not posted: {}", if is_missing { "error: " } else { "" }, in_words(&error, &place));
+            }
         },
     }
     Ok(match (desired, told.is_good) {
         (None, _) => ExitCode::from(EXIT_INVALID),
         (Some(_), false) => ExitCode::from(EXIT_REQUIRED),
+        (Some(_), true) if is_missing => ExitCode::from(EXIT_NOT_POSTED),
         (Some(_), true) => ExitCode::SUCCESS,
     })
 }

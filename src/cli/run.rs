@@ -63,8 +63,8 @@ pub(super) struct Args {
     /// last, new ones are left out, and the rest of the revision goes on.
     #[arg(long, env = "BASCULE_STRICT", value_parser = BoolishValueParser::new())]
     strict: bool,
-    /// Where the API listens. Whoever reaches it may read; orders (`override`, `failback`) are taken only from this machine
-    /// itself, over loopback, or with the token of `--api-token-file`.
+    /// Where the API listens. Whoever reaches it may read; orders (`override`, `failback`, `suspend`, `resume`, `rollback`, `allow`,
+    /// `reconcile`) are taken only from this machine itself, over loopback, or with the token of `--api-token-file`.
     #[arg(long, env = "BASCULE_LISTEN", default_value = "127.0.0.1:7500", value_name = "ADDRESS", value_parser = addresses::listen)]
     listen: SocketAddr,
     /// Where the verdict relays of edges are answered: an address, a socket file (`unix//run/bascule/relay.sock`), or `off`.

@@ -8,8 +8,8 @@ const TOKEN_MIN: usize = 16;
 /// The token for orders from another machine.
 #[derive(Debug, clap::Args)]
 pub(super) struct TokenArgs {
-    /// File with the token for orders (`override`, `failback`) from another machine. Or set `BASCULE_API_TOKEN`. Without it,
-    /// orders are taken only from the controller's own machine, over loopback.
+    /// File with the token for orders (`override`, `failback`, `suspend`, `resume`, `rollback`, `allow`, `reconcile`) from
+    /// another machine. Or set `BASCULE_API_TOKEN`. Without it, orders are taken only from the controller's own machine, over loopback.
     #[arg(long, env = "BASCULE_API_TOKEN_FILE", value_name = "FILE")]
     api_token_file: Option<PathBuf>,
 }

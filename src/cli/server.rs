@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use reqwest::{Client, Method, RequestBuilder, Url, header};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::addresses;
 use crate::core::status::ErrorDto;
 
 /// A controller answers from memory, or after a write to its state file; one that takes longer is hung.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The cure where something else answers.
+const ELSEWHERE: &str = "another server is there, or a controller of another version; say with `--server` where the controller's API listens";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
@@ -71,22 +76,43 @@ impl Server {
 
     async fn ask(&self, request: RequestBuilder) -> anyhow::Result<String> {
         let answer = request.send().await.map_err(|error| unanswered(&self.address, &error))?;
-        let (status, url) = (answer.status(), answer.url().clone());
+        let (status, url, media_type) = (answer.status(), answer.url().clone(), media_type(&answer));
         let body = answer.text().await.with_context(|| format!("the answer of {url} broke off"))?;
-        if status.is_success() {
+        // All that the API answers is JSON or plain text.
+        let is_own = matches!(media_type.as_str(), "application/json" | "text/plain");
+        if status.is_success() && is_own {
             return Ok(body);
         }
         match serde_json::from_str::<ErrorDto>(&body) {
-            Ok(ErrorDto { error, field: _ }) => bail!("{error}"),
-            Err(_) => bail!("{url} answered {status}: {}", body.trim()),
+            Ok(ErrorDto { error, field: _ }) if !status.is_success() => bail!("{error}"),
+            // Not ready, or what is in front of it has lost it.
+            _ if is_own && status == StatusCode::SERVICE_UNAVAILABLE => {
+                bail!("{url} answered {status}: {}", body.trim())
+            }
+            _ => {
+                let of_type = if media_type.is_empty() { String::new() } else { format!(" with {media_type}") };
+                bail!("{url} answered {status}{of_type}, as bascule {VERSION} does not: {ELSEWHERE}")
+            }
         }
     }
 
     /// Reads an answer.
     pub(super) fn read<T: DeserializeOwned>(&self, body: &str) -> anyhow::Result<T> {
-        serde_json::from_str(body)
-            .with_context(|| format!("{} does not answer like bascule {}", self.address, env!("CARGO_PKG_VERSION")))
+        let fault = || format!("what {} answers is not what bascule {VERSION} does: {ELSEWHERE}", self.address);
+        serde_json::from_str(body).with_context(fault)
     }
+
+    /// An answer as it came, for programs: what is JSON at least.
+    pub(super) fn json(&self, body: String) -> anyhow::Result<String> {
+        self.read::<Map<String, Value>>(&body)?;
+        Ok(body + "\n")
+    }
+}
+
+/// What the head says that the body is, without parameters; empty where it says nothing.
+fn media_type(answer: &Response) -> String {
+    let value = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// The library tells the address and the fault three times over; its last cause is what the system says.

@@ -29,7 +29,7 @@ pub(super) async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let server = Server::new(server, None)?;
     let body = server.get("/v1/status").await?;
     match format {
-        Format::Json => print(body + "\n")?,
+        Format::Json => print(server.json(body)?)?,
         Format::Text => {
             let status: StatusDto = server.read(&body)?;
             print(text(&status, paint()))?;

@@ -245,7 +245,7 @@ impl State {
             self.dirty.insert(sample.backend.clone());
         }
         let belief = self.reach.take(&backend.site, sample);
-        if health.told.take(sample.told) {
+        if health.told.take(sample.told.clone()) {
             self.has_reports = true;
             info!(backend = %sample.backend, drains = health.told.drains(), "a backend reports itself");
         }

@@ -29,4 +29,4 @@ pub use self::sample::{Failure, Outcome, Sample, Vantage};
 pub use self::share::Share;
 pub use self::step::{Thresholds, Transition, Verdict, age, clock_set, confirm, excuse, forgive, resume, step};
 pub use self::told::{Report, Told};
-pub use self::tries::{Tried, all_of, any_of};
+pub use self::tries::{Tried, all_of, any_of, passed_over};

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 pub use self::proof::{Difference, Proof};
-pub use self::report::text;
+pub use self::report::{Extent, text};
 pub use self::scope::Request;
 use crate::core::caddy::{Pool, Rendered, render};
 use crate::core::inventory::load;
@@ -106,6 +106,11 @@ fn others(config: &Value, notes: &mut BTreeMap<String, String>) {
 }
 
 impl Import {
+    /// True where every request that was asked about reaches the upstreams that it reached.
+    pub fn is_proved(&self) -> bool {
+        self.proof.differences.is_empty()
+    }
+
     /// True where every difference is explained.
     pub fn is_explained(&self) -> bool {
         self.proof.differences.iter().all(|difference| difference.reason.is_some())

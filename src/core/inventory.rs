@@ -28,6 +28,7 @@ pub use self::desired::{
     Tier, Timeouts, Tls, Tries, Try, Tunnel, UpstreamProtocol, UpstreamTls, WhenAllDown, WireguardPeer,
 };
 pub use self::doc::{Minimum, StatusRange, Sticky};
+pub(in crate::core) use self::guard::lost_services;
 pub use self::guard::{Consent, Held, Loss, RevisionGuard};
 pub(in crate::core) use self::header::takes_header;
 pub use self::kind::Kind;

@@ -10,7 +10,7 @@ use super::grpc::{Channel, GrpcCall};
 use super::http::HttpCall;
 use super::secrets::Secrets;
 use super::target::ProbeTarget;
-use crate::core::health::{Failure, Outcome, Told, Tried, all_of, any_of};
+use crate::core::health::{Failure, Outcome, Told, Tried, all_of, any_of, passed_over};
 use crate::core::inventory::{Probe, ProbeKind, Tries, Try};
 use crate::core::model::Timestamp;
 
@@ -67,6 +67,7 @@ pub(super) async fn attempt(means: &Means, target: &ProbeTarget, mut idle: Vec<K
             let passed = made.iter().filter(|(_, made)| made.result.is_ok()).map(|(_, made)| made.took).min();
             let took = passed.or_else(|| made.iter().map(|(_, made)| made.took).max());
             let (tried, told, idle) = apart(made);
+            let told = Told { passed_over: passed_over(&tried).map(Into::into), ..told };
             (any_of(tried), took.unwrap_or_default(), told, idle)
         }
     };
@@ -149,7 +150,7 @@ async fn side_by_side<'t>(
 /// What came of several tries, what they told, and the connections that they left. The certificate of a kept connection is told
 /// each time: else the last handshake would tell its own in place of one that ends sooner.
 fn apart(made: Vec<(&Try, Made)>) -> (Vec<Tried>, Told, Vec<Kept>) {
-    let told = made.iter().map(|(_, made)| Told { certificate_ends: made.certificate_ends, ..made.told });
+    let told = made.iter().map(|(_, made)| Told { certificate_ends: made.certificate_ends, ..made.told.clone() });
     let told = Told::together(told);
     let mut idle = Vec::new();
     let mut tried = Vec::new();

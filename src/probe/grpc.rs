@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response, Uri};
 
 use super::attempt::{Held, Kept, Means, Notes};
 use super::dial::{Connection, Protocol, Way, failure_of, words};
-use super::http::{AGENT, cannot, declare, report_of};
+use super::http::{AGENT, cannot, declare, take_report};
 use crate::core::health::Failure;
 use crate::core::inventory::GrpcProbe;
 
@@ -88,7 +88,7 @@ impl<'a> GrpcCall<'a> {
         let request = self.request()?;
         let (mut channel, response) = self.answer(&request, idle, notes).await?;
         if self.reports {
-            notes.told.report = Some(report_of(response.headers()));
+            take_report(response.headers(), &mut notes.told);
         }
         match channel.judge(response, self.probe).await {
             Ok(()) => {}

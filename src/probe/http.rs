@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use super::attempt::{Held, Kept, Means, Notes};
 use super::dial::{Connection, Protocol, Way, failure_of, words};
 use super::secrets::Secrets;
-use crate::core::health::{Failure, Report};
+use crate::core::health::{Failure, Report, Told};
 use crate::core::inventory::{BodyExpectation, HttpProbe, SecretText};
 
 /// What every probe calls itself.
@@ -47,7 +47,7 @@ impl<'a> HttpCall<'a> {
         let answer = self.answer(idle, notes).await?;
         let status = answer.response.status().as_u16();
         if self.reports {
-            notes.told.report = Some(report_of(answer.response.headers()));
+            take_report(answer.response.headers(), &mut notes.told);
         }
         let HttpProbe { status: expected, body, .. } = self.probe;
         if !expected.iter().any(|range| range.contains(status)) {
@@ -82,10 +82,15 @@ impl<'a> HttpCall<'a> {
     }
 }
 
-/// What a backend says of itself in the head of an answer.
-pub(super) fn report_of(headers: &HeaderMap) -> Report {
-    let values = headers.get_all(Report::HEADER);
-    Report::of(values.iter().filter_map(|value| value.to_str().ok()))
+/// Most characters of a report that are repeated where it means nothing.
+const UNREAD_MAX: usize = 64;
+
+/// Takes what a backend says of itself in the head of an answer.
+pub(super) fn take_report(headers: &HeaderMap, told: &mut Told) {
+    let values =
+        || headers.get_all(Report::HEADER).iter().map(|value| value.to_str().unwrap_or("letters beyond ASCII"));
+    told.report = Some(Report::of(values()));
+    told.unread = Report::unread(values()).map(|word| word.chars().take(UNREAD_MAX).collect::<String>().into());
 }
 
 /// What is asked for.

@@ -5,7 +5,7 @@ mod real_caddy;
 
 use std::path::{Path, PathBuf};
 
-use bascule::core::import::{Import, ImportError, Settings, import, text};
+use bascule::core::import::{Extent, Import, ImportError, Settings, import, text};
 use bascule::core::inventory::{format, load};
 use bascule::core::model::{FileSet, Revision, Severity};
 use serde_json::{Value, json};
@@ -36,11 +36,11 @@ fn configurations_become_inventories() {
         for (path, written) in &import.files {
             assert_eq!(format(written).as_ref(), Ok(written), "{name}: {path}");
         }
-        assert!(import.is_explained(), "{name}:\n{}", text(&import));
+        assert!(import.is_explained(), "{name}:\n{}", text(&import, Extent::Folded));
         let shown =
             import.files.iter().fold(String::new(), |shown, (path, text)| shown + "# " + path + "\n" + text + "\n");
         insta::with_settings!({ snapshot_path => "../fixtures/import", prepend_module_to_snapshot => false }, {
-            insta::assert_snapshot!(name, shown + &text(&import));
+            insta::assert_snapshot!(name, shown + &text(&import, Extent::Folded));
         });
     }
 }
@@ -51,7 +51,10 @@ fn secrets_are_not_told() {
     for (name, secret) in [("balancing", "not-told"), ("adapted", "$2a$14$")] {
         let import = imported(&config(name));
         assert!(config(name).to_string().contains(secret), "{name}");
-        assert!(!text(&import).contains(secret) && !format!("{:?}", import.files).contains(secret), "{name}");
+        assert!(
+            !text(&import, Extent::Folded).contains(secret) && !format!("{:?}", import.files).contains(secret),
+            "{name}"
+        );
     }
 }
 
@@ -65,7 +68,7 @@ fn an_order_that_an_inventory_cannot_say_is_a_difference() {
     ]);
     let server = json!({"listen": [":8080"], "automatic_https": {"disable": true}, "routes": routes});
     let import = imported(&json!({"apps": {"http": {"servers": {"web": server}}}}));
-    assert!(!import.is_explained(), "{}", text(&import));
+    assert!(!import.is_explained(), "{}", text(&import, Extent::Folded));
     let unexplained: Vec<_> = import.proof.differences.iter().filter(|it| it.reason.is_none()).collect();
     assert!(unexplained.iter().all(|it| it.request.host.eq_ignore_ascii_case("a.example.org")), "{unexplained:?}");
 }
@@ -101,4 +104,42 @@ fn what_serves_nothing_is_refused() {
     assert_eq!(import(&Value::Null, &Settings::default()), Err(ImportError::NoServers));
     let empty = json!({"apps": {"http": {"servers": {"web": {"listen": [":80"]}}}}});
     assert!(matches!(import(&empty, &Settings::default()), Err(ImportError::Nothing(_))));
+}
+
+fn one_proxy(headers: &Value) -> Value {
+    let active = json!({"uri": "/health", "headers": headers});
+    let proxy = json!({"handler": "reverse_proxy", "upstreams": [{"dial": "10.0.0.1:80"}], "health_checks": {"active": active}});
+    let route = json!({"match": [{"host": ["a.example.org"]}], "handle": [proxy]});
+    let server = json!({"listen": [":8080"], "automatic_https": {"disable": true}, "routes": [route]});
+    json!({"apps": {"http": {"servers": {"web": server}}}})
+}
+
+/// In whatever case it is written, a header is one, and a probe sends it once.
+#[test]
+fn one_header_under_two_names_is_one() {
+    for (headers, kept, left_out) in [
+        (json!({"X-Probe": ["a"], "x-probe": ["a"]}), "X-Probe: a", None),
+        (json!({"X-Probe": ["a"], "x-probe": ["b"]}), "X-Probe: a", Some("headers.x-probe")),
+        (json!({"X-Probe": ["a", "b"]}), "X-Probe: a", Some("headers.X-Probe")),
+        (json!({"Host": ["b.example.org"], "host": ["c.example.org"]}), "host: b.example.org", Some("headers.host")),
+    ] {
+        let import = imported(&one_proxy(&headers));
+        let service = import.files.iter().find(|(path, _)| path.starts_with("services/")).expect("a service").1;
+        assert!(service.contains(kept), "{headers}: {service}");
+        let told: Vec<_> = import.left_out.iter().filter(|(at, _)| at.contains(".headers.")).collect();
+        match left_out {
+            None => assert!(told.is_empty(), "{headers}: {told:?}"),
+            Some(at) => assert!(told.len() == 1 && told[0].0.ends_with(at) && told[0].1.contains("once"), "{told:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_alike_is_folded_unless_all_is_asked_for() {
+    let headers: serde_json::Map<_, _> = (1..=7).map(|number| (format!("X-{number}"), json!(["{env.A}"]))).collect();
+    let import = imported(&one_proxy(&Value::Object(headers)));
+    let line = |extent| text(&import, extent).lines().find(|line| line.contains("X-1")).map(str::to_owned);
+    let (folded, whole) = (line(Extent::Folded).expect("a line"), line(Extent::Whole).expect("a line"));
+    assert!(folded.contains(".headers.X-3 and 4 more: an inventory takes no such header"), "{folded}");
+    assert!(!folded.contains("X-4") && whole.contains("X-7") && !whole.contains("more"), "{folded}\n{whole}");
 }

@@ -1,5 +1,7 @@
 //! What a change of an inventory does, told to whoever reviews it: see `src/core/review.rs`.
 
+mod critical;
+
 use std::time::Duration;
 
 use bascule::core::health::Verdict;

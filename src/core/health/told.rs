@@ -1,12 +1,18 @@
+use std::sync::Arc;
+
 use crate::core::model::Timestamp;
 
 /// What an answer tells beside passing or not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
     /// When the certificate ends that the backend presented; none where none was presented this time.
     pub certificate_ends: Option<Timestamp>,
     /// What the backend says of itself; none where it is not asked to, or has not answered.
     pub report: Option<Report>,
+    /// What of its report means nothing.
+    pub unread: Option<Arc<str>>,
+    /// Where one of several tries has to pass, and one did: those that did not, each with why.
+    pub passed_over: Option<Arc<str>>,
 }
 
 impl Told {
@@ -21,14 +27,21 @@ impl Told {
                 }),
                 (one, other) => one.or(other),
             },
+            unread: told.unread.or(answer.unread),
+            passed_over: told.passed_over.or(answer.passed_over),
         })
     }
 
     /// Takes newer words in; what they leave unsaid stays. True where the backend begins or ends to drain.
     pub fn take(&mut self, newer: Self) -> bool {
         let before = self.drains();
-        self.certificate_ends = newer.certificate_ends.or(self.certificate_ends);
-        self.report = newer.report.or(self.report);
+        let Self { certificate_ends, report, unread, passed_over } = newer;
+        self.certificate_ends = certificate_ends.or(self.certificate_ends);
+        if report.is_some() {
+            (self.report, self.unread) = (report, unread);
+        }
+        // Every probe tries all.
+        self.passed_over = passed_over;
         before != self.drains()
     }
 
@@ -59,6 +72,12 @@ impl Report {
             report.percent = report.percent.or_else(|| percent_of(word));
         }
         report
+    }
+
+    /// The first word of the header's values that means nothing, or not yet.
+    pub fn unread<'v>(values: impl Iterator<Item = &'v str>) -> Option<&'v str> {
+        let mut words = values.flat_map(|value| value.split(',')).map(str::trim);
+        words.find(|word| !word.is_empty() && !word.eq_ignore_ascii_case("drain") && percent_of(word).is_none())
     }
 }
 
@@ -96,10 +115,24 @@ mod tests {
     }
 
     #[test]
+    fn what_means_nothing_is_found() {
+        for (values, expected) in [
+            (&[][..], None),
+            (&["drain, Weight = 5%", "", "drain,"], None),
+            (&["drain", "later, drained"], Some("later")),
+            (&["weight=0%"], Some("weight=0%")),
+            (&["weight=5"], Some("weight=5")),
+        ] {
+            assert_eq!(Report::unread(values.iter().copied()), expected, "{values:?}");
+        }
+    }
+
+    #[test]
     fn several_answers_tell_together() {
         let told = |ends: Option<i64>, drains: Option<bool>| Told {
             certificate_ends: ends.map(Timestamp::from_unix_millis),
             report: drains.map(|drains| Report { drains, percent: None }),
+            ..Told::default()
         };
         for (answers, expected) in [
             (vec![], told(None, None)),
@@ -117,10 +150,14 @@ mod tests {
     fn what_is_left_unsaid_stays() {
         let mut told = Told::default();
         let ends = Some(Timestamp::from_unix_millis(5));
-        assert!(told.take(Told { certificate_ends: ends, report: Some(Report { drains: true, percent: None }) }));
+        let drains = Some(Report { drains: true, percent: None });
+        let (unread, passed_over) = (Some("later".into()), Some("TCP: timed out".into()));
+        let first = Told { certificate_ends: ends, report: drains, unread, passed_over };
+        assert!(told.take(first.clone()));
         assert!(!told.take(Told::default()));
-        assert_eq!(told, Told { certificate_ends: ends, report: Some(Report { drains: true, percent: None }) });
-        assert!(told.take(Told { certificate_ends: None, report: Some(Report::default()) }));
+        assert_eq!(told, Told { passed_over: None, ..first }, "what was tried is told each time");
+        assert!(told.take(Told { report: Some(Report::default()), ..Told::default() }));
         assert!(!told.take(Told::default()));
+        assert_eq!(told.unread, None, "a newer report was read");
     }
 }

@@ -27,6 +27,13 @@ pub fn any_of(tried: Vec<Tried>) -> Result<(), Failure> {
     }
 }
 
+/// What did not pass beside something that did, in words.
+pub fn passed_over(tried: &[Tried]) -> Option<String> {
+    let failed: Vec<_> = tried.iter().filter_map(|(name, result)| Some((name, result.as_ref().err()?))).collect();
+    let is_one = !failed.is_empty() && failed.len() < tried.len();
+    is_one.then(|| failed.iter().map(|(name, failure)| format!("{name}: {failure}")).collect::<Vec<_>>().join("; "))
+}
+
 fn failures(tried: Vec<Tried>) -> Vec<(String, Failure)> {
     tried.into_iter().filter_map(|(name, result)| Some((name, result.err()?))).collect()
 }
@@ -68,6 +75,19 @@ mod tests {
             };
             assert_eq!(words(all_of(tried(text))), all, "all of {text}");
             assert_eq!(words(any_of(tried(text))), any, "any of {text}");
+        }
+    }
+
+    #[test]
+    fn what_fails_beside_what_passes_is_named() {
+        for (text, expected) in [
+            ("++", None),
+            ("5-", None),
+            ("+-", Some("T2: timed out")),
+            ("5+-", Some("T1: answered 503; T3: timed out")),
+            ("!+", Some("T1: not probed: no free socket")),
+        ] {
+            assert_eq!(passed_over(&tried(text)).as_deref(), expected, "{text}");
         }
     }
 }

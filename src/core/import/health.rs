@@ -73,14 +73,11 @@ pub(super) fn read(checks: &Value, at: &str, notes: &mut Notes) -> Option<Health
                 None => note(key, "it is no port"),
             },
             "headers" => {
-                for (name, value) in value.as_object().into_iter().flatten() {
-                    let value = list(Some(value)).first().and_then(Value::as_str).unwrap_or_default();
-                    if name.eq_ignore_ascii_case("host") && value.parse::<Hostname>().is_ok() {
-                        health.host = value.parse().ok();
-                    } else if is_plain(name, value) && takes_header(health.headers.len(), name, value) {
-                        health.headers.insert(name.clone(), value.to_owned());
-                    } else {
-                        note(&format!("headers.{name}"), "an inventory takes no such header");
+                for (name, values) in value.as_object().into_iter().flatten() {
+                    for value in list(Some(values)) {
+                        if let Err(why) = health.take_header(name, value.as_str().unwrap_or_default()) {
+                            note(&format!("headers.{name}"), why);
+                        }
                     }
                 }
             }
@@ -94,6 +91,27 @@ pub(super) fn read(checks: &Value, at: &str, notes: &mut Notes) -> Option<Health
         }
     }
     Some(health)
+}
+
+impl Health {
+    /// Takes a header. Names are one header in whatever case (RFC 9110, section 5.1), and a probe sends each once.
+    fn take_header(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
+        const TWICE: &str = "a probe sends a header once, and this one is there with another value";
+        if name.eq_ignore_ascii_case("host")
+            && let Ok(host) = value.parse::<Hostname>()
+        {
+            let kept = self.host.get_or_insert_with(|| host.clone());
+            return if *kept == host { Ok(()) } else { Err(TWICE) };
+        }
+        if let Some((_, kept)) = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            return if kept == value { Ok(()) } else { Err(TWICE) };
+        }
+        if !is_plain(name, value) || !takes_header(self.headers.len(), name, value) {
+            return Err("an inventory takes no such header");
+        }
+        self.headers.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
 }
 
 /// True for a header that is carried as it stands, if an inventory takes it: no placeholder, and not who asks.

@@ -94,11 +94,7 @@ impl Loss {
         let lost = active(served).filter(is_lost).count();
         let backends = Share { lost, of: active(served).count(), left: active(next).count() };
 
-        let served_routes: BTreeSet<_> = next.services.values().flat_map(|service| routes(service)).collect();
-        let is_lost = |service: &&Service| {
-            !next.services.contains_key(&service.name) && routes(service).any(|route| !served_routes.contains(&route))
-        };
-        let lost = served.services.values().map(AsRef::as_ref).filter(is_lost).count();
+        let lost = lost_services(served, next).len();
         let services = Share { lost, of: served.services.len(), left: next.services.len() };
 
         let lost = served.edges.keys().filter(|edge| !next.edges.contains_key(*edge)).count();
@@ -163,6 +159,15 @@ impl Share {
     const fn is_beyond(&self, guard: RevisionGuard) -> bool {
         self.lost >= guard.at_least && self.lost * 100 > self.of * guard.share as usize
     }
+}
+
+/// The services that the next inventory has under no name.
+pub(in crate::core) fn lost_services<'s>(served: &'s Desired, next: &Desired) -> Vec<&'s Service> {
+    let served_routes: BTreeSet<_> = next.services.values().flat_map(|service| routes(service)).collect();
+    let is_lost = |service: &&Service| {
+        !next.services.contains_key(&service.name) && routes(service).any(|route| !served_routes.contains(&route))
+    };
+    served.services.values().map(AsRef::as_ref).filter(is_lost).collect()
 }
 
 fn active(desired: &Desired) -> impl Iterator<Item = &Backend> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::escape::{cell, code, in_comment};
 use super::report::{counts, push_all, push_changes};
 use super::{Review, review};
-use crate::core::inventory::{Backend, Desired, Loss, RevisionGuard};
+use crate::core::inventory::{Backend, Desired, Loss, RevisionGuard, Service, lost_services};
 use crate::core::model::{Diagnostic, ServiceName, Severity, counted};
 use crate::core::routing::Target;
 use crate::core::simulate::{Outcome, by_site, simulate, single_losses};
@@ -33,7 +33,7 @@ pub struct Proposal<'a> {
     pub before: Option<&'a Desired>,
     /// What it declares; none where it has errors.
     pub after: Option<&'a Desired>,
-    /// Whether critical services must survive every single loss.
+    /// Whether critical services must survive every single loss, and the proposal itself.
     pub is_required: bool,
 }
 
@@ -48,7 +48,7 @@ pub struct Comment {
     pub is_good: bool,
     /// All of it in one line of plain text.
     pub words: String,
-    /// Critical services that would be down, each with what takes it down; empty where none is required.
+    /// Critical services that would be down or are removed, each with what takes it down; empty where none is required.
     pub failed: Vec<String>,
 }
 
@@ -74,6 +74,8 @@ struct Effects {
     new_falls: Vec<Fall>,
     harms: Harms,
     failed: Vec<String>,
+    /// Critical services that it removes; none where none is required.
+    removed: Vec<ServiceName>,
     /// What it takes out, where a controller with the default guard does not let that pass by itself.
     held: Option<Loss>,
 }
@@ -110,16 +112,25 @@ impl Effects {
         let falls = falls(&harms);
         let required = proposal.is_required.then_some(&falls).into_iter().flatten();
         let is_critical = |service: &ServiceName| after.services.get(service).is_some_and(|it| it.critical);
-        let failed = required
+        let down = required
             .filter(|(_, service)| is_critical(service))
-            .map(|(lost, service)| format!("service {service} is critical, and down with {lost} lost"))
-            .collect();
+            .map(|(lost, service)| format!("service {service} is critical, and down with {lost} lost"));
+        let removed = proposal.before.filter(|_| proposal.is_required).map(|before| lost_services(before, after));
+        let removed: Vec<_> = removed.into_iter().flatten().filter(|service| service.critical).collect();
+        let gone = |service: &&Service| {
+            let name = &service.name;
+            format!(
+                "service {name} is critical, and removed; if that is meant, take `critical` off it in a change before"
+            )
+        };
+        let failed = removed.iter().map(gone).chain(down).collect();
+        let removed = removed.into_iter().map(|service| service.name.clone()).collect();
         let fallen = proposal.before.map(|before| self::falls(&self::harms(before))).unwrap_or_default();
         let is_known = proposal.before.is_some();
         let new_falls = falls.into_iter().filter(|fall| is_known && !fallen.contains(fall)).collect();
         let loss = proposal.before.map(|before| Loss::between(before, after));
         let held = loss.filter(|loss| loss.is_beyond(RevisionGuard::default()));
-        Self { review: proposal.before.map(|before| review(before, after)), new_falls, harms, failed, held }
+        Self { review: proposal.before.map(|before| review(before, after)), new_falls, harms, failed, removed, held }
     }
 }
 
@@ -178,6 +189,7 @@ fn push_head(text: &mut String, proposal: &Proposal<'_>, effects: Option<&Effect
             ":x:",
             "it has errors: a controller keeps the services that have them as they are, or waits with all of it",
         ),
+        Some(effects) if !effects.removed.is_empty() => (":x:", "it removes a critical service"),
         Some(effects) if !effects.failed.is_empty() => (":x:", "a critical service would not survive a loss"),
         Some(effects) if effects.held.is_some() => (":warning:", "it takes out so much that a controller holds it"),
         Some(effects) if warnings > 0 || !effects.new_falls.is_empty() => {

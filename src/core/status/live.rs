@@ -165,7 +165,7 @@ impl HealthDto {
     fn read(&self) -> BackendHealth {
         let Self { target, verdict, was_up, since, flap, drains, percent } = self.clone();
         let report = drains.then_some(Report { drains, percent: None });
-        let told = Told { certificate_ends: None, report };
+        let told = Told { report, ..Told::default() };
         let share = Share::of_percent(percent);
         BackendHealth { target, verdict, was_up, since, flap, told, share, ..BackendHealth::default() }
     }

@@ -271,6 +271,12 @@ fn warnings(member: &Member, health: &BackendHealth, now: Timestamp) -> Vec<Stri
     if probe.report && health.told.drains() && member.role.gets_traffic() {
         warnings.push("it reports to drain, and gets traffic since nothing else is up".to_owned());
     }
+    if let (true, Some(word)) = (probe.report, &health.told.unread) {
+        warnings.push(format!("its report says `{word}`, which means nothing: write `drain` or `weight=50%`"));
+    }
+    if let Some(failed) = &health.told.passed_over {
+        warnings.push(format!("one of its probes passes, and not each: {failed}"));
+    }
     warnings
 }
 

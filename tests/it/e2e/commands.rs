@@ -318,6 +318,16 @@ fn what_is_mistyped_is_never_taken_for_changes() {
 }
 
 #[test]
+fn help_names_all_orders_that_a_token_is_for() {
+    for command in [&["run"][..], &["failback"], &["suspend"], &["override", "drain"]] {
+        let help = bascule(Path::new("/"), &[command, &["--help"]].concat()).succeeded();
+        for order in ["override", "failback", "suspend", "resume", "rollback", "allow", "reconcile"] {
+            assert!(help.contains(&format!("`{order}`")), "{command:?} does not name {order}:\n{help}");
+        }
+    }
+}
+
+#[test]
 fn every_flag_is_a_variable_too() {
     let mut settings = 0;
     let commands = ["run", "check", "render", "plan", "review", "apply", "status", "healthcheck", "demo", "failback"]

@@ -4,7 +4,7 @@ use bascule::core::status::StatusDto;
 use serde_json::{Value, json};
 
 use super::commands::started;
-use super::program::bascule;
+use super::program::{Ran, bascule, program};
 use super::world::{DOMAIN, World, backend};
 use crate::support::port::ReservedPort;
 
@@ -88,4 +88,32 @@ fn a_controller_that_is_not_there_is_said_and_no_edge_is_asked() {
     let ran = bascule(folder.path(), &["plan", "--server", &server]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
     assert!(ran.stderr.contains(&format!("no controller answers at {server}")), "{}", ran.stderr);
+}
+
+#[test]
+fn a_revision_and_a_controller_are_not_both_compared_with() {
+    let (folder, port) = (started(), ReservedPort::take());
+    let server = format!("http://127.0.0.1:{}", port.get());
+    let (revision, asked) = (["--against", "."], ["--server", &server]);
+    let both = bascule(folder.path(), &[&["plan"], &revision[..], &asked[..]].concat());
+    assert_eq!((both.code, both.stdout.as_str()), (Some(1), ""));
+    let told =
+        both.stderr.contains("`--against .` and `--server` name two things") && both.stderr.contains("leave one");
+    assert!(told, "{}", both.stderr);
+    // A variable is for many commands, and stands back.
+    let run = |args: &[&str], variables: &[(&str, &str)]| -> Ran {
+        let mut command = program(folder.path());
+        command.arg("plan").args(args).envs(variables.iter().copied()).output().expect("bascule runs").into()
+    };
+    let (server_set, against_set) = (("BASCULE_SERVER", server.as_str()), ("BASCULE_AGAINST", "."));
+    for (args, variables) in [(&revision[..], &[server_set][..]), (&[], &[server_set, against_set])] {
+        let ran = run(args, variables);
+        assert!(ran.code == Some(0) && ran.stdout.starts_with("Plan: no changes\n"), "{ran:?}");
+    }
+    for (args, variables) in
+        [(&asked[..], &[against_set][..]), (&["--against", "live"], &[server_set]), (&[], &[server_set])]
+    {
+        let ran = run(args, variables);
+        assert!(ran.code == Some(1) && ran.stderr.contains("no controller answers"), "{ran:?}");
+    }
 }

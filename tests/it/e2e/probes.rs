@@ -47,12 +47,12 @@ async fn traffic_follows_each_of_several_probes() {
     let port = beside.address().port();
     let thory_beside = std::net::TcpListener::bind((thory.ip(), port)).expect("the port is free there too");
     let routing = "routing: { policy: priority, sites: [dijon, thory], failback: { after: 1s } }";
-    let write = |list: &str, kind: &str| {
+    let write = |world: &World, list: &str, kind: &str| {
         let tries = format!("[{{ path: /health }}, {{ type: {kind}, port: {port} }}]");
         let health = format!("health: {{ {list}: {tries}, interval: 200ms, timeout: 150ms, rise: 1, fall: 2 }}");
         world.write("services/api.yaml", &format!("name: api\ndomains: [{DOMAIN}]\n{health}\n{routing}\n"));
     };
-    write("all", "tcp");
+    write(&world, "all", "tcp");
     for backend in [&dijon, &thory] {
         world.write_backend("api", backend);
     }
@@ -71,6 +71,19 @@ async fn traffic_follows_each_of_several_probes() {
     let (_, text) = world.status_text();
     assert!(text.contains(&format!("TCP at port {port}: cannot connect")), "{text}");
     drop(thory_beside);
+
+    // Where one is enough, it passes, and what fails is no secret.
+    write(&world, "any", "tcp");
+    let id = world.commit_and_push("One is enough");
+    world.wait_for_revision(&id).await;
+    let told = format!("one of its probes passes, and not each: TCP at port {port}: cannot connect");
+    let is_told = |status: &StatusDto| {
+        let dijon = status.services[0].backends.iter().find(|it| it.name == "api-dijon-1").expect("a backend");
+        dijon.verdict == "up" && dijon.warnings.iter().any(|warning| warning.starts_with(&told))
+    };
+    world.wait_for("what fails beside what passes", is_told).await;
+    let (_, text) = world.status_text();
+    assert!(text.contains(&told), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,4 +117,11 @@ async fn a_backend_that_asks_for_less_gets_less() {
         (of_dijon == 10).then_some(())
     })
     .await;
+
+    // What cannot be read is no report, and whoever wrote it hears of it.
+    let head = vec![("bascule-report", "weight=0%")];
+    dijon.answer(Health::Odd { status: 200, head, body: &[0, 0, 0, 0, 2, 8, 1], end: Some("0") });
+    let told = "its report says `weight=0%`, which means nothing: write `drain` or `weight=50%`";
+    let is_told = |status: &StatusDto| status.services[0].backends.iter().any(|it| it.warnings == [told.to_owned()]);
+    world.wait_for("a warning", is_told).await;
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::program::{Ran, bascule, program};
 use crate::support::forge_server::{ForgeServer, Mood, PULL, REPOSITORY, TOKEN};
 use crate::support::git_repo::GitRepo;
+use crate::support::port::ReservedPort;
 
 /// What a page is told by that is not there.
 const BAD: &str = "service: www\nname: bad\nsite: dijno\naddr: 10.200.1.9\nport: 80\n";
@@ -149,7 +150,8 @@ async fn a_token_that_may_not_write_is_said_and_no_failure_unless_it_must_be_pos
     let ran = review(&repo, &variables, &[]).await;
     assert!(ran.code == Some(0) && ran.stderr.contains("`statuses: write`"), "{ran:?}");
     let ran = review(&repo, &variables, &["--post"]).await;
-    assert!(ran.code == Some(1) && ran.stderr.contains("`statuses: write`"), "{ran:?}");
+    assert!(ran.code == Some(7) && ran.stderr.starts_with("error: not posted: "), "{ran:?}");
+    assert!(ran.stderr.contains("`statuses: write`"), "{ran:?}");
     let asked = server.requests().len();
     let ran = review(&repo, &variables, &["--post=off"]).await;
     assert_eq!((ran.code, server.requests().len()), (Some(0), asked), "{ran:?}");
@@ -172,6 +174,19 @@ async fn what_is_required_decides_too() {
     let status = server.statuses().pop().expect("a status");
     assert_eq!(status.state, "failure");
     assert!(status.description.starts_with("service www is critical, and down with"), "{status:?}");
+
+    // Merged as it is, it cannot be removed in one step.
+    repo.commit("Mark it");
+    repo.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    repo.git(&["fetch", "--quiet", "origin"]);
+    fs::remove_file(&path).expect("a file is removed");
+    fs::remove_dir_all(repo.path().join("inventory/backends")).expect("a folder is removed");
+    let backend = "name: other-dijon-1\nservice: other\nsite: dijon\naddr: 10.200.1.9\nport: 80\n";
+    repo.write("inventory/backends/other-dijon-1.yaml", backend);
+    repo.write("inventory/services/other.yaml", "name: other\ndomains: [other.example.org]\nhealth: { type: tcp }\n");
+    let ran = review(&repo, &variables, &["--require"]).await;
+    assert!(ran.code == Some(4) && ran.stderr.contains("required: service www is critical, and removed"), "{ran:?}");
+    assert_eq!(review(&repo, &variables, &[]).await.code, Some(0));
 }
 
 #[test]
@@ -189,4 +204,22 @@ fn outside_of_a_job_it_prints_and_says_what_is_missing() {
     fs::remove_file(repo.path().join("inventory/backends/bad.yaml")).expect("a file is removed");
     let ran = bascule(&repo.path(), &["review", "--against", "HEAD"]);
     assert!(ran.code == Some(0) && ran.stdout.contains("nothing to compare with"), "{ran:?}");
+}
+
+/// Who repairs what needs to know whose fault it is: the inventory's comes first, since it is there whatever the forge does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forge_that_is_away_has_another_exit_code_than_an_inventory_with_a_fault() {
+    let (repo, server) = (proposed(), ForgeServer::start(ForgeKind::Github).await);
+    let variables = environment(ForgeKind::Github, &repo, &server, true);
+    let nowhere = format!("http://127.0.0.1:{}", ReservedPort::take().get());
+    fs::write(repo.beside("token"), TOKEN).expect("a file is written");
+    let token = repo.beside("token").display().to_string();
+    let away = ["--post", "--forge-url", &nowhere, "--forge-token-file", &token];
+    let ran = review(&repo, &variables, &away).await;
+    assert!(ran.code == Some(7) && ran.stderr.contains("error: not posted: "), "{ran:?}");
+    assert!(ran.stderr.contains("GitHub at 127.0.0.1 does not answer"), "{ran:?}");
+    repo.write("inventory/backends/bad.yaml", BAD);
+    let ran = review(&repo, &variables, &away).await;
+    assert!(ran.code == Some(3) && ran.stderr.contains("error: not posted: "), "{ran:?}");
+    assert!(ran.stdout.contains("unknown-site"), "{ran:?}");
 }

@@ -1,10 +1,12 @@
 //! Flags and variables: what is refused at the start, in which words, and what an empty variable means.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 
 use tempfile::TempDir;
 
-use super::program::{bascule, program};
+use super::program::{Ran, bascule, program};
 use crate::support::port::ReservedPort;
 
 /// A folder with an inventory, and with files that no flag can use.
@@ -107,7 +109,7 @@ fn nothing_is_announced_before_the_state_file_is_taken() {
     assert!(!ran.stderr.contains("API listens"), "{}", ran.stderr);
 
     let port = ReservedPort::take();
-    let _listener = std::net::TcpListener::bind(("127.0.0.1", port.get())).expect("the port is free");
+    let _listener = TcpListener::bind(("127.0.0.1", port.get())).expect("the port is free");
     let address = format!("127.0.0.1:{}", port.get());
     let ran = bascule(folder.path(), &["run", "--state", "other.db", "--listen", &address]);
     assert!(ran.stderr.contains(&address) && ran.stderr.contains("with `--listen`"), "{}", ran.stderr);
@@ -179,4 +181,68 @@ fn a_controller_that_is_not_there_is_said_once() {
     }
     let ran = bascule(std::path::Path::new("/"), &["status", "--server", "ftp://vps"]);
     assert!(ran.code == Some(1) && ran.stderr.contains("such as `http://127.0.0.1:7500`"), "{}", ran.stderr);
+}
+
+/// Answers whoever asks the same, for as long as the test runs.
+fn stranger(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn what_is_no_controller_is_told_from_one_that_is_not_there() {
+    let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>";
+    let nothing = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let word = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
+    let order = ["suspend", "--reason", "moving racks"];
+    for (answer, told) in [
+        (page, "answered 200 OK with text/html, as bascule "),
+        (nothing, "answered 404 Not Found, as bascule "),
+        (word, "is not what bascule "),
+    ] {
+        let server = stranger(answer);
+        for command in [&["status"][..], &["status", "--format", "json"], &["history"], &["override", "list"], &order] {
+            let ran = bascule(std::path::Path::new("/"), &[command, &["--server", &server]].concat());
+            assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{command:?}: {}", ran.stderr);
+            for part in [server.as_str(), told, "another server is there", "with `--server`"] {
+                assert!(ran.stderr.contains(part), "{command:?} says no {part}: {}", ran.stderr);
+            }
+            assert!(!ran.stderr.contains("<html>"), "{}", ran.stderr);
+        }
+    }
+    let ran = bascule(std::path::Path::new("/"), &["healthcheck", "--server", &stranger(page)]);
+    assert!(ran.code == Some(1) && ran.stdout.is_empty() && ran.stderr.contains("another server"), "{ran:?}");
+}
+
+/// One variable is for commands that do not all take the same: what one does not take is said to be the variable's.
+#[test]
+fn a_variable_that_a_command_does_not_take_is_named() {
+    let folder = folder();
+    let run = |args: &[&str], value: &str| -> Ran {
+        let mut command = program(folder.path());
+        command.args(args).env("BASCULE_FORMAT", value).output().expect("bascule runs").into()
+    };
+    for (args, value, command, values) in [
+        (&["status"][..], "markdown", "bascule status", "text, json"),
+        (&["override", "list"], "github", "bascule override list", "text, json"),
+        (&["simulate"], "sarif", "bascule simulate", "text, json, markdown"),
+        (&["check", "."], "markdown", "bascule check", "text, json, github, sarif, gitlab"),
+    ] {
+        let ran = run(args, value);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{args:?}");
+        let told = format!("the variable `BASCULE_FORMAT` says so, and `{command}` does not take it: give `--format`");
+        for part in [format!("'{value}'"), format!("[possible values: {values}]"), told] {
+            assert!(ran.stderr.contains(&part), "{args:?} says no {part}: {}", ran.stderr);
+        }
+    }
+    assert_eq!(run(&["check", "--format", "text"], "markdown").code, Some(0), "the flag decides");
+    let ran = run(&["check", "--format", "sarfi"], "json");
+    assert!(ran.code == Some(1) && !ran.stderr.contains("BASCULE_FORMAT"), "{}", ran.stderr);
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use bascule::core::caddy::compare::{canonical_bytes, digest, is_empty, same, with_admin_of};
 use bascule::core::caddy::{Pool, Seen, dialed, diff, render};
-use bascule::core::import::{ImportError, Settings, import, text};
+use bascule::core::import::{Extent, ImportError, Settings, import, text};
 use bascule::core::inventory::{load, starter};
 use bascule::core::model::{FileSet, Revision};
 use bascule::core::routing::{Inputs, plan};
@@ -28,7 +28,7 @@ pub(crate) fn run(bytes: &[u8]) {
     compared(&config);
     match import(&config, &Settings::default()) {
         Ok(imported) => {
-            let _ = text(&imported);
+            let _ = text(&imported, Extent::Whole);
             // What was imported once is imported again, and then nothing is lost.
             compared(&imported.rendered.config());
         }

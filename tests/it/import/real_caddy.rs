@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use bascule::core::import::{Settings, import, text};
+use bascule::core::import::{Extent, Settings, import, text};
 use serde_json::{Value, json};
 
 use crate::support::caddy::{Boot, Caddy};
@@ -74,17 +74,17 @@ async fn real_caddys_answer_as_the_proof_says() {
         for host in [request.host.clone(), format!("{}:1234", request.host)] {
             let before = name(answer(&client, old_port.get(), &host, &request.path).await);
             let after = name(answer(&client, new_port.get(), &host, &request.path).await);
-            assert_eq!(before, after, "{host}{}\n{}", request.path, text(&import));
+            assert_eq!(before, after, "{host}{}\n{}", request.path, text(&import, Extent::Folded));
             asked += usize::from(before.is_some());
         }
     }
     assert!(asked >= 40, "only {asked} requests reached a backend");
-    assert!(!import.proof.differences.is_empty() && import.is_explained(), "{}", text(&import));
+    assert!(!import.proof.differences.is_empty() && import.is_explained(), "{}", text(&import, Extent::Folded));
     for difference in &import.proof.differences {
         let request = &difference.request;
         let before = name(answer(&client, old_port.get(), &request.host, &request.path).await);
         let after = name(answer(&client, new_port.get(), &request.host, &request.path).await);
         let expected = (named(&difference.before), named(&difference.after));
-        assert_eq!((before, after), expected, "{request:?}\n{}", text(&import));
+        assert_eq!((before, after), expected, "{request:?}\n{}", text(&import, Extent::Folded));
     }
 }

@@ -71,8 +71,8 @@ pub struct HealthDoc {
     /// another one of the service is up and does not say so; one with `Bascule-Report: weight=50%` gives it so much of the
     /// share that its `weight` declares. From 1 to 100 %, in steps of 25 %: a step is taken where a report is 20 % or more away
     /// from what holds, and for one backend at most once in each half minute of the clock, since it is a push. A backend
-    /// that does not speak of it in an answer has its whole share again. Several words are separated by commas. Default:
-    /// false, whatever backends say.
+    /// that does not speak of it in an answer has its whole share again. Several words are separated by commas; one
+    /// that means nothing is a warning in the status. Default: false, whatever backends say.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub report: bool,
     /// In place of `type` and what belongs to it: one to four things that are tried side by side, within one `timeout`. A
@@ -80,7 +80,7 @@ pub struct HealthDoc {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 4))]
     pub all: Vec<TryDoc>,
-    /// The same, and a backend passes when one of them does. Until `timeout` the others are waited for; how long an answer
+    /// The same, and a backend passes when one of them does; the status names those that do not. Until `timeout` the others are waited for; how long an answer
     /// took is the time to the first that passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 4))]

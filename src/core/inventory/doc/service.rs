@@ -39,7 +39,8 @@ pub struct ServiceDoc {
     /// True: clients get the page of `routing.page` while somebody works on the service. Its backends are still probed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub maintenance: bool,
-    /// True: `bascule simulate --require` fails where the loss of a site or a backend would take the service down.
+    /// True: `bascule simulate --require` and `bascule review --require` fail where the loss of a site or a backend would take
+    /// the service down, and `review --require` where a change removes it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub critical: bool,
     /// Free labels.

@@ -8,11 +8,8 @@ use crate::core::inventory::doc::{
     BodyDoc, HealthDoc, HealthTypeDoc, MethodDoc, ServiceDoc, TryDoc, UpstreamProtocolDoc,
 };
 use crate::core::inventory::finding::{At, Declared, Finding};
-use crate::core::inventory::header::{is_field_value, is_token, is_written_for_it};
+use crate::core::inventory::header::{is_field_value, is_secretive, is_token, is_written_for_it};
 use crate::core::inventory::yaml::escape;
-
-/// Words in the names of headers whose values mostly are secrets, in lower case.
-const SECRETIVE: [&str; 7] = ["api-key", "apikey", "authorization", "cookie", "password", "secret", "token"];
 
 /// One question, wherever it stands in a document.
 #[derive(Clone, Copy)]
@@ -115,8 +112,7 @@ fn secrets(at: At, name: &str, value: &str) -> Option<Finding> {
         let finding = Finding::error("secret-reference", at, format!("the value of `{name}` {why}"));
         return Some(finding.hint("write `${env:API_TOKEN}` or `${file:/run/secrets/api-token}`"));
     }
-    let lower = name.to_ascii_lowercase();
-    if value.is_empty() || !SECRETIVE.iter().any(|word| lower.contains(word)) {
+    if value.is_empty() || !is_secretive(name) {
         return None;
     }
     let finding = Finding::warning("literal-secret", at, format!("the value of `{name}` looks like a secret"));

@@ -27,6 +27,9 @@ pub(in crate::core::inventory) struct Flaw {
     pub(in crate::core::inventory) hint: Option<String>,
 }
 
+/// What a key takes that is on or off.
+const TRUTH: &str = "`true` or `false`";
+
 impl Flaw {
     /// A flaw of the value at `pointer`.
     pub(in crate::core::inventory) fn value(code: &'static str, pointer: &str, message: String) -> Self {
@@ -184,10 +187,21 @@ fn wrong_type(schema: &Value, pointer: &str, instance: &Value) -> Flaw {
         ("a whole number", Value::String(_)) if is_number => format!("remove the quotes: `{written}`"),
         _ => match example(schema) {
             Some(example) => format!("write it like `{example}`"),
-            None => format!("it must be {wanted}"),
+            // The message has said what it must be.
+            None if wanted == TRUTH => format!("write `{}`", truth(&written)),
+            None if wanted == "a mapping" => {
+                format!("its keys are {}", listed(properties(schema).map(|(name, _)| name.as_str())))
+            }
+            None => format!("write {wanted}"),
         },
     };
     Flaw::value("wrong-type", pointer, message).hint(hint)
+}
+
+/// What is meant by the words for it that YAML takes for text.
+fn truth(written: &str) -> &'static str {
+    let is_no = ["0", "false", "n", "no", "off"].iter().any(|no| written.eq_ignore_ascii_case(no));
+    if is_no { "false" } else { "true" }
 }
 
 fn out_of_range(schema: &Value, pointer: &str, instance: &Value) -> Flaw {
@@ -254,7 +268,7 @@ fn type_in_words(name: &Value) -> &'static str {
         Some("string") => "text",
         Some("integer") => "a whole number",
         Some("number") => "a number",
-        Some("boolean") => "`true` or `false`",
+        Some("boolean") => TRUTH,
         Some("array") => "a list",
         Some("object") => "a mapping",
         _ => "text or a whole number",
