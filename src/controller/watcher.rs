@@ -189,14 +189,14 @@ impl<S: Revisions> Watcher<S> {
         let servable = match desired {
             Some(desired) => {
                 let (files, warnings) = (Arc::clone(&files), diagnostics.clone());
-                Some(Servable { files, desired, warnings, quarantine: Vec::new() })
+                Ok(Servable { files, desired, warnings, quarantine: Vec::new() })
             }
             None => self.composed(&info, &files, &diagnostics).await,
         };
         let accepted = match servable {
-            Some(servable) if reading.allowed.as_ref() == Some(&info.id) => Ok(servable),
-            Some(servable) => self.guard(servable, reading.consent),
-            None => Err(Refusal { verb: REFUSED, reason: first_error(&diagnostics) }),
+            Ok(servable) if reading.allowed.as_ref() == Some(&info.id) => Ok(servable),
+            Ok(servable) => self.guard(servable, reading.consent),
+            Err(refusal) => Err(refusal),
         };
         match accepted {
             Ok(servable) => {
@@ -260,9 +260,8 @@ impl<S: Revisions> Watcher<S> {
         let now = (self.clock)();
         let Refusal { verb, reason } = refusal;
         error!(revision = %info.id.short(), subject = info.subject, error = %reason, "revision {verb}; {}", self.stays());
-        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
-        let outcome =
-            RevisionOutcome::Rejected { errors: u32::try_from(errors).unwrap_or(u32::MAX), first: reason.clone() };
+        let errors = u32::try_from(errors(diagnostics).count()).unwrap_or(u32::MAX);
+        let outcome = RevisionOutcome::Rejected { errors, first: reason.clone() };
         if let Err(error) = self.store.record_revision(info.clone(), files, outcome, now).await {
             warn!(error = %chain(&error), revision = %info.id, "revision not written to the state file");
         }
@@ -333,12 +332,20 @@ struct Refusal {
 }
 
 pub(super) fn first_error(diagnostics: &[Diagnostic]) -> String {
-    let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
-    let first = errors.next().map_or_else(|| "no desired state".to_owned(), ToString::to_string);
-    match errors.count() {
-        0 => first,
-        more => format!("{first} (and {more} more errors)"),
+    errors(diagnostics).next().map_or_else(|| "no desired state".to_owned(), |first| headed(first, diagnostics))
+}
+
+/// One of some errors, and how many others there are.
+fn headed(head: &Diagnostic, diagnostics: &[Diagnostic]) -> String {
+    match errors(diagnostics).count() {
+        0 | 1 => head.to_string(),
+        2 => format!("{head} (and 1 more error)"),
+        more => format!("{head} (and {} more errors)", more - 1),
     }
+}
+
+fn errors(diagnostics: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
+    diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
 /// An error with its causes, for people.

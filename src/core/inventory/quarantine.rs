@@ -128,28 +128,40 @@ impl Quarantined {
     }
 }
 
+/// Why nothing can be served of a revision that has errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uncomposed {
+    /// This error is in the way: it is not a service's (of a site, an edge, or the inventory as a whole), or the service
+    /// that it is of cannot stay as it was.
+    For(Box<Diagnostic>),
+    /// No inventory was found that passes the check, and no error is more in the way than another one.
+    NoneFits,
+}
+
 /// Composes what can be served of a revision that has errors: each service that they are of as `last_good` has it, with
 /// its backends, and everything else as the revision has it.
 ///
-/// None where an error is not a service's (of a site, an edge, or the inventory as a whole), or where no such inventory
-/// passes the check: then the revision is held as a whole. `diagnostics` are those of the revision.
+/// Where that is nothing, the revision is held as a whole. `diagnostics` are those of the revision.
 pub fn compose(
     next: &FileSet,
     revision: &Revision,
     diagnostics: &[Diagnostic],
     last_good: &FileSet,
-) -> Option<Composed> {
+) -> Result<Composed, Uncomposed> {
     let (written, last) = (Pieces::of(next), Pieces::of(last_good));
-    let mut blamed = blame::blame(diagnostics, &written, &last)?;
+    let held_for = |error: &Diagnostic| Uncomposed::For(Box::new(error.clone()));
+    let mut blamed = blame::blame(diagnostics, &written, &last).map_err(held_for)?;
     let mut at_fault: BTreeMap<String, Diagnostic> = BTreeMap::new();
     for _ in 0..ROUNDS_MAX {
         let known = at_fault.len();
+        let first = blamed.keys().next().cloned();
         for (service, diagnostic) in blamed {
             at_fault.entry(service).or_insert(diagnostic);
         }
         widen(&mut at_fault, &written, &last);
         if at_fault.len() == known {
-            return None; // It is at fault as it was served last: what changed around it is what is wrong.
+            // It is at fault as it was served last: what changed around it is what is wrong.
+            return Err(first.and_then(|it| at_fault.get(&it)).map_or(Uncomposed::NoneFits, held_for));
         }
         let files = put_together(next, &written, &last, &at_fault.keys().map(String::as_str).collect());
         let loaded = load(&files, revision.clone());
@@ -159,11 +171,16 @@ pub fn compose(
                 (service, AtFault { fault: QuarantineFault::of(&diagnostic), is_kept })
             };
             let at_fault = at_fault.into_iter().map(reason).collect();
-            return Some(Composed { files, desired, diagnostics: loaded.diagnostics, at_fault });
+            return Ok(Composed { files, desired, diagnostics: loaded.diagnostics, at_fault });
         }
-        blamed = blame::blame(&loaded.diagnostics, &Pieces::of(&files), &last)?;
+        let now = Pieces::of(&files);
+        blamed = blame::blame(&loaded.diagnostics, &now, &last).map_err(|error| {
+            // Nobody wrote what was put together: its service has an error of its own, for which it cannot stay as it was.
+            let mut owners = blame::owners(error, &now, &last).into_iter();
+            owners.find_map(|owner| at_fault.get(&owner)).map_or(Uncomposed::NoneFits, held_for)
+        })?;
     }
-    None
+    Err(Uncomposed::NoneFits)
 }
 
 /// Takes in what cannot be told from what is at fault: documents that stand in one piece with it, and services that the

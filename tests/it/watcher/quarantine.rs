@@ -1,6 +1,7 @@
 //! A revision of which some services are at fault.
 
 use bascule::core::inventory::Quarantined;
+use bascule::store::RevisionOutcome;
 
 use super::*;
 
@@ -114,7 +115,17 @@ async fn what_is_no_services_fault_holds_the_revision_and_so_does_strictness() {
     declare(&rig, "www", 2, "");
     write(&rig, "sites/thory.yaml", "name: thory\n");
     let bad = rig.repo.commit("a site is bad too");
-    let state = rig.wait_for_refusal(&[&bad[..12], "is refused", "services/api.yaml:4:1"]).await;
+    // It is named by what has to be mended for anything of it to be served.
+    let head = "is refused: sites/thory.yaml:1:1: error[missing-key]";
+    let state = rig.wait_for_refusal(&[&bad[..12], head, "(and 1 more error)"]).await;
+    let refused = state.refused.as_ref().map(|it| it.reason.clone()).unwrap_or_default();
+    assert!(refused.starts_with("refused: sites/thory.yaml:1:1"), "{refused}");
+    let store = &rig.running.as_ref().expect("it runs").store;
+    let RevisionOutcome::Rejected { errors: 2, first: kept } = &store.revisions(1).await.expect("it reads")[0].outcome
+    else {
+        panic!("it is refused for two errors");
+    };
+    assert!(kept.starts_with("sites/thory.yaml:1:1"), "{kept}");
     assert_eq!((served(&state), versions(&state)[2].as_str()), (Some(first.as_str()), "www 1"));
     rig.stop().await;
 
