@@ -102,6 +102,7 @@ struct Wires {
     forge: watch::Sender<Option<ForgeReport>>,
     pulse: Arc<Pulse>,
     heard: Arc<RelayLog>,
+    looks: Arc<Notify>,
 }
 
 impl Default for Wires {
@@ -119,6 +120,7 @@ impl Default for Wires {
             forge: watch::Sender::new(None),
             pulse: Arc::default(),
             heard: Arc::default(),
+            looks: Arc::default(),
         }
     }
 }
@@ -203,6 +205,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         failbacks,
         remembered: chosen,
         guard,
+        looks: Arc::clone(&wires.looks),
         heard: Arc::clone(&wires.heard),
         plans: wires.plans.clone(),
         reports: wires.reports.clone(),
@@ -220,6 +223,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         failbacks: failbacks_tx,
         steers: steers_tx,
         wake,
+        looks: Arc::clone(&wires.looks),
         store: store.clone(),
         source: wires.source.subscribe(),
         observed: wires.observed.subscribe(),

@@ -27,6 +27,8 @@ pub(super) struct Operators {
     pub(super) steers: mpsc::Sender<SteerOrder>,
     /// Wakes the watcher.
     pub(super) wake: Arc<Notify>,
+    /// Has every edge looked at.
+    pub(super) looks: Arc<Notify>,
     /// What happened.
     pub(super) store: Store,
     /// What is desired, to say whether it has what an override is about.
@@ -74,6 +76,8 @@ impl Operator for Operators {
     fn reconcile(&self) -> ReconcileDto {
         let at = (self.clock)();
         self.wake.notify_one();
+        // What an edge runs counts from a look after this moment.
+        self.looks.notify_one();
         ReconcileDto { at }
     }
 

@@ -46,7 +46,7 @@ pub struct SteeredDto {
 /// The answer of `POST /v1/reconcile`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReconcileDto {
-    /// When the source was asked to be read; what `/v1/status` says later was read after it.
+    /// When the source was asked to be read, and the edges to be looked at; what `/v1/status` says later was seen after it.
     pub at: Timestamp,
 }
 
