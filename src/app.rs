@@ -28,7 +28,7 @@ use crate::controller::{
     ObserverSettings, OnFault, PlanSnapshot, Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher,
     WatcherSettings, chain,
 };
-use crate::core::health::{BackendHealth, Layers, Observed};
+use crate::core::health::{BackendHealth, Layers, Observed, SecretFaults};
 use crate::core::inventory::{Edge, RevisionGuard};
 use crate::core::model::{BackendName, DialAddress, Timestamp};
 use crate::core::routing::{InventoryGuard, Overrides};
@@ -211,6 +211,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         reports: wires.reports.clone(),
     };
     ears.spawn(&wires, prober.suspicions(), &mut tasks);
+    let secrets_missed = prober.secret_faults();
     tasks.spawn("desk", |stop| desk.run(stop));
     tasks.spawn("reconciler", |stop| reconciler.run(stop));
     spawn_probing(prober, remembered, &mut tasks, &wires, &store);
@@ -232,7 +233,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         guard,
         clock: now,
     };
-    let api = Api { view: Arc::new(move || look(&wires)), operator, token: secrets.token, webhooks };
+    let api = Api { view: Arc::new(move || look(&wires, &secrets_missed)), operator, token: secrets.token, webhooks };
     tasks.spawn("api", |stop| serve(api, listener, stop));
     let ended = tasks.join().await;
     store.close().await;
@@ -357,13 +358,14 @@ fn branch(source: &SourceSettings) -> Option<&str> {
 }
 
 /// The view of this moment.
-fn look(wires: &Wires) -> StatusDto {
+fn look(wires: &Wires, secrets_missed: &watch::Receiver<SecretFaults>) -> StatusDto {
     let source = wires.source.borrow().clone();
     let observed = Arc::clone(&wires.observed.borrow());
     let layers = Arc::clone(&wires.layers.borrow());
     let overrides = Arc::clone(&wires.overrides.borrow());
     let plan = wires.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
     let edges = wires.reports.borrow().clone();
+    let secrets = secrets_missed.borrow().clone();
     let SourceState { served, fetched_at, fault, refusal, refused: _, newest, steering } = source;
     let status = view(&Inputs {
         now: now(),
@@ -374,6 +376,7 @@ fn look(wires: &Wires) -> StatusDto {
         newest: newest.as_ref(),
         pin: steering.pin.as_ref(),
         observed: &observed,
+        secrets: &secrets,
         layers: &layers,
         overrides: &overrides,
         plan: plan.as_deref(),

@@ -6,6 +6,7 @@ mod live;
 mod operator;
 mod past;
 mod quarantine;
+mod secrets;
 mod site;
 mod steering;
 mod text;

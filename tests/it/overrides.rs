@@ -179,6 +179,7 @@ fn status_at(now: Timestamp, overrides: &Overrides) -> StatusDto {
         newest: None,
         pin: None,
         observed: &observed,
+        secrets: &bascule::core::health::SecretFaults::new(),
         layers: &bascule::core::health::Layers::default(),
         overrides,
         plan: Some(&plan),

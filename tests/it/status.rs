@@ -1,13 +1,14 @@
 //! See `src/core/status.rs`.
 
 mod layers;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bascule::core::health::{
-    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, Share, Told,
-    Verdict,
+    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, SecretFaults,
+    Share, Told, Verdict,
 };
 use bascule::core::inventory::{BackendState, Desired, QuarantineFault, Quarantined};
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
@@ -161,6 +162,7 @@ fn whole() -> StatusDto {
         newest: None,
         pin: None,
         observed: &observed,
+        secrets: &SecretFaults::new(),
         layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: Some(&plan),
@@ -186,6 +188,7 @@ fn seen(
         newest: None,
         pin: None,
         observed,
+        secrets: &SecretFaults::new(),
         layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan,
@@ -204,6 +207,7 @@ fn empty() -> StatusDto {
         newest: None,
         pin: None,
         observed: &observed,
+        secrets: &SecretFaults::new(),
         layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: None,
@@ -223,6 +227,7 @@ fn told(source: Option<&Fault>, refusal: &Fault) -> (Vec<String>, usize) {
         newest: None,
         pin: None,
         observed: &observed,
+        secrets: &SecretFaults::new(),
         layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: None,

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
 use super::quarantine::{of_edge, of_revision};
+use super::secrets;
 use super::site::{Sites, age, event_dto};
 use super::{
     AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, OverrideDto, PinDto, QuarantinedDto,
     RefusedService, RefusedServiceDto, RelayState, RevisionDto, ServiceDto, StatusDto,
 };
-use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome};
+use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome, SecretFaults};
 use crate::core::inventory::{BackendState, Desired, Edge, Quarantined};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp, counted};
 use crate::core::routing::{EffectiveService, Leaving, Member, Override, Overrides, Plan, Role, Serving};
@@ -31,6 +32,8 @@ pub struct Inputs<'a> {
     pub pin: Option<&'a Step>,
     /// What probes say.
     pub observed: &'a Observed,
+    /// Secrets that probes could not be given.
+    pub secrets: &'a SecretFaults,
     /// What is known of tunnels, and what happened lately.
     pub layers: &'a Layers,
     /// What operators say.
@@ -103,6 +106,7 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         newest,
         pin,
         observed,
+        secrets: _,
         layers,
         overrides,
         plan,
@@ -183,6 +187,9 @@ fn faults(inputs: &Inputs<'_>, pin: Option<&PinDto>, sites: Option<&Sites<'_>>) 
         faults.push(fault("prober".to_owned(), message, since, &[]));
     }
     faults.extend(sites.map_or_else(Vec::new, Sites::faults));
+    if let Some((_, desired)) = inputs.served {
+        faults.extend(secrets::faults(desired, inputs.secrets, now));
+    }
     for hold in inputs.plan.map_or(&[][..], |plan| &plan.holds) {
         let services = inputs.plan.map(|plan| &plan.effective.services);
         let since = if let Some(service) = hold.service() {

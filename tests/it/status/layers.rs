@@ -39,6 +39,7 @@ fn status(verdict: Verdict, outcome: &Outcome, seconds: i64, layers: &Layers) ->
         newest: None,
         pin: None,
         observed: &observed,
+        secrets: &SecretFaults::new(),
         layers,
         overrides: &Overrides::new(),
         plan: Some(&plan),
