@@ -260,8 +260,12 @@ impl<S: Revisions> Watcher<S> {
         let now = (self.clock)();
         let Refusal { verb, reason } = refusal;
         error!(revision = %info.id.short(), subject = info.subject, error = %reason, "revision {verb}; {}", self.stays());
-        let errors = u32::try_from(errors(diagnostics).count()).unwrap_or(u32::MAX);
-        let outcome = RevisionOutcome::Rejected { errors, first: reason.clone() };
+        let outcome = if verb == HELD {
+            RevisionOutcome::Held { reason: reason.clone() }
+        } else {
+            let errors = u32::try_from(errors(diagnostics).count()).unwrap_or(u32::MAX);
+            RevisionOutcome::Rejected { errors, first: reason.clone() }
+        };
         if let Err(error) = self.store.record_revision(info.clone(), files, outcome, now).await {
             warn!(error = %chain(&error), revision = %info.id, "revision not written to the state file");
         }

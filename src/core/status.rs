@@ -20,7 +20,7 @@ pub use self::forge::{ForgeDto, ForgeReport};
 pub use self::live::{GuardDto, HealthDto, LiveDto, MemoryDto, RiseDto};
 pub use self::operator::{ErrorDto, FailbackDto, OverrideClearedDto, OverrideDto, OverrideSetDto, OverridesDto};
 pub use self::past::{PassDto, PastDto, past_text};
-pub use self::quarantine::{QuarantinedDto, RefusedService, RefusedServiceDto};
+pub use self::quarantine::{QuarantinedDto, RefusedService, RefusedServiceDto, fault_of};
 pub use self::steering::{EntryDto, HistoryDto, PinDto, ReconcileDto, SteeredDto, StepDto, history_text, named};
 pub use self::text::{Paint, overrides_text, span, text};
 pub use self::view::{Applied, EdgeReport, Fault, Inputs, view};

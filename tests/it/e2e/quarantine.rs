@@ -92,6 +92,10 @@ async fn of_a_hundred_services_ninety_nine_move_on() {
         history.lines().next().is_some_and(|line| line.contains("without s42: services/s42.yaml:4:1")),
         "{history}"
     );
+    let shown = world.run(&["history", "show", &bad[..12]]).succeeded();
+    let line = format!("\nfaults\n  {}", said.trim_start_matches("s42: "));
+    assert!(shown.contains(&line), "{shown}");
+    assert!(shown.contains(&format!("; service s42 stayed as of revision {}\n", &first[..12])), "{shown}");
 
     world.kill();
     world.start();
