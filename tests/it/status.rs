@@ -45,6 +45,8 @@ const TEXTS: Texts<'static> = Texts {
 
 fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
     let hours = vec![HourCount { hour: Hour::from(NOW), passes: 999, fails: 1 }];
+    // As long as it is what it is; longer than a day is a day.
+    let counted_since = Some(ago(seconds.max(180)));
     BackendHealth {
         target: None,
         verdict,
@@ -53,7 +55,7 @@ fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
         passes: 12,
         fails: 0,
         last: Some(LastSample { at: ago(2), latency: Duration::from_micros(1_250), outcome }),
-        availability: Availability::from_hours(hours),
+        availability: Availability::kept(hours, counted_since),
         flap: Flap::default(),
         told: Told::default(),
         share: Share::default(),

@@ -258,6 +258,7 @@ fn backend_dto(member: &Member, observed: &Observed, now: Timestamp) -> BackendD
             failure: failure(&last.outcome),
         }),
         availability: health.availability.share(),
+        availability_seconds: health.availability.length(now).map(|length| length.as_secs()),
         certificate_ends: health.told.certificate_ends,
         warnings: warnings(member, health, now),
     }
