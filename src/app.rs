@@ -226,6 +226,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         wake,
         looks: Arc::clone(&wires.looks),
         store: store.clone(),
+        folder: followed.path,
         source: wires.source.subscribe(),
         observed: wires.observed.subscribe(),
         overrides: wires.overrides.subscribe(),

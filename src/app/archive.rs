@@ -6,6 +6,7 @@ use crate::core::model::{FileSet, Revision, RevisionInfo};
 use crate::core::review::{self, review};
 use crate::core::routing::Refusal;
 use crate::core::status::{EntryDto, HistoryDto, PassDto, PastDto, QuarantinedDto, RevisionDto, StepDto, fault_of};
+use crate::git::prefix;
 use crate::store::{Apply, RevisionOutcome, RevisionRow, Store};
 
 /// What happened to what is served, newest first.
@@ -20,8 +21,8 @@ pub(super) async fn history(store: &Store, limit: u32) -> Result<HistoryDto, Ref
     Ok(HistoryDto { entries })
 }
 
-/// All that is known of one revision.
-pub(super) async fn show(store: &Store, named: &str) -> Result<PastDto, Refusal> {
+/// All that is known of one revision of an inventory in this folder.
+pub(super) async fn show(store: &Store, named: &str, folder: &str) -> Result<PastDto, Refusal> {
     let Kept { info, files, quarantine } = kept(store, named).await?;
     let rows = store.revisions(u32::MAX).await.map_err(|error| unread(&error))?;
     let applies = store.applies_of(info.id.clone()).await.map_err(|error| unread(&error))?;
@@ -37,7 +38,8 @@ pub(super) async fn show(store: &Store, named: &str) -> Result<PastDto, Refusal>
     let (revision, readings) = (info.clone(), rows.into_iter().filter(|row| row.info.id == info.id).map(entry));
     let readings = readings.collect();
     let earlier = before.as_ref().map(|info| info.id.clone()).zip(earlier_files);
-    let (found, changes) = compared(move || tell(&info, &files, earlier)).await?;
+    let prefix = prefix(folder);
+    let (found, changes) = compared(move || tell(&info, (&files, &prefix), earlier)).await?;
     // What is kept of it is without them.
     let mut faults: Vec<String> = quarantine.unwrap_or_default().iter().map(fault_of).collect();
     faults.extend(found);
@@ -52,9 +54,13 @@ pub(super) async fn show(store: &Store, named: &str) -> Result<PastDto, Refusal>
 }
 
 /// What is wrong with a revision, and what it did beside the one that was served before.
-fn tell(info: &RevisionInfo, files: &FileSet, earlier: Option<(Revision, FileSet)>) -> (Vec<String>, Option<String>) {
+fn tell(
+    info: &RevisionInfo,
+    (files, prefix): (&FileSet, &str),
+    earlier: Option<(Revision, FileSet)>,
+) -> (Vec<String>, Option<String>) {
     let loaded = load(files, info.id.clone());
-    let faults = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    let faults = loaded.diagnostics.iter().map(|it| it.told(prefix)).collect();
     let earlier = earlier.and_then(|(id, files)| load(&files, id).desired);
     (faults, earlier.zip(loaded.desired).map(|(before, after)| review::text(&review(&before, &after))))
 }

@@ -31,6 +31,8 @@ pub(super) struct Operators {
     pub(super) looks: Arc<Notify>,
     /// What happened.
     pub(super) store: Store,
+    /// The inventory's folder in its repository.
+    pub(super) folder: String,
     /// What is desired, to say whether it has what an override is about.
     pub(super) source: watch::Receiver<SourceState>,
     /// What is observed.
@@ -86,7 +88,7 @@ impl Operator for Operators {
     }
 
     async fn revision(&self, named: String) -> Result<PastDto, Refusal> {
-        archive::show(&self.store, &named).await
+        archive::show(&self.store, &named, &self.folder).await
     }
 
     async fn live(&self) -> Result<LiveDto, Refusal> {

@@ -31,7 +31,7 @@ pub struct SourceState {
 pub struct Refused {
     /// Which one.
     pub revision: Revision,
-    /// Why, for whoever wrote it: `refused: backends/a.yaml:3:7: error[unknown-site]: …`.
+    /// Why, for whoever wrote it: `refused: inventory/backends/a.yaml:3:7: error[unknown-site]: …`.
     pub reason: String,
 }
 

@@ -15,7 +15,7 @@ use super::{Clock, Refused, Served, SourceState, SteerOrder};
 use crate::core::inventory::{Consent, Desired, Loaded, RevisionGuard};
 use crate::core::model::{Diagnostic, FileSet, Revision, RevisionInfo, Severity};
 use crate::core::status::Fault;
-use crate::git::{Moved, Revisions, Snapshot, SourceError};
+use crate::git::{Moved, Revisions, Snapshot, SourceError, prefix};
 use crate::store::{RevisionOutcome, Store};
 
 /// When the source is read.
@@ -225,7 +225,7 @@ impl<S: Revisions> Watcher<S> {
         let now = (self.clock)();
         let Servable { files, desired, warnings, quarantine } = servable;
         for warning in warnings {
-            warn!(revision = %info.id.short(), "{warning}");
+            warn!(revision = %info.id.short(), "{}", warning.told(&prefix(&self.folder)));
         }
         // Durable before visible: what an edge may be made to run is in the state file first.
         let outcome = RevisionOutcome::served(quarantine.clone());
@@ -273,7 +273,7 @@ impl<S: Revisions> Watcher<S> {
             scope: INVENTORY,
             message: format!("revision {} is {verb}: {reason}; {}", info.id.short(), self.stays()),
             since: now,
-            details: diagnostics.iter().take(DETAILS_MAX).map(ToString::to_string).collect(),
+            details: diagnostics.iter().take(DETAILS_MAX).map(|it| it.told(&prefix(&self.folder))).collect(),
         };
         let id = info.id.clone();
         let refused = Refused { revision: id.clone(), reason: format!("{verb}: {reason}") };
@@ -335,14 +335,17 @@ struct Refusal {
     reason: String,
 }
 
-pub(super) fn first_error(diagnostics: &[Diagnostic]) -> String {
-    errors(diagnostics).next().map_or_else(|| "no desired state".to_owned(), |first| headed(first, diagnostics))
+/// The first of some errors of an inventory in this folder, and how many others there are.
+pub(super) fn first_error(diagnostics: &[Diagnostic], folder: &str) -> String {
+    let first = errors(diagnostics).next();
+    first.map_or_else(|| "no desired state".to_owned(), |first| headed(first, diagnostics, folder))
 }
 
 /// One of some errors, and how many others there are.
-fn headed(head: &Diagnostic, diagnostics: &[Diagnostic]) -> String {
+fn headed(head: &Diagnostic, diagnostics: &[Diagnostic], folder: &str) -> String {
+    let head = head.told(&prefix(folder));
     match errors(diagnostics).count() {
-        0 | 1 => head.to_string(),
+        0 | 1 => head,
         2 => format!("{head} (and 1 more error)"),
         more => format!("{head} (and {} more errors)", more - 1),
     }

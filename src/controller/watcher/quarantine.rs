@@ -8,7 +8,7 @@ use super::{OnFault, REFUSED, Refusal, Watcher, chain, first_error, headed};
 use crate::controller::Served;
 use crate::core::inventory::{Composed, Desired, Quarantined, Uncomposed};
 use crate::core::model::{Diagnostic, FileSet, RevisionInfo};
-use crate::git::{Faulty, Revisions};
+use crate::git::{Faulty, Revisions, prefix};
 
 /// What of a revision may be served.
 pub(super) struct Servable {
@@ -31,7 +31,9 @@ impl<S: Revisions> Watcher<S> {
         diagnostics: &[Diagnostic],
     ) -> Result<Servable, Refusal> {
         let refused = |error: Option<&Diagnostic>| {
-            let reason = error.map_or_else(|| first_error(diagnostics), |error| headed(error, diagnostics));
+            let folder = &self.folder;
+            let first = || first_error(diagnostics, folder);
+            let reason = error.map_or_else(first, |error| headed(error, diagnostics, folder));
             Refusal { verb: REFUSED, reason }
         };
         let Some((served, last_good)) = self.last_good().await else { return Err(refused(None)) };
@@ -41,6 +43,7 @@ impl<S: Revisions> Watcher<S> {
             Uncomposed::For(error) => refused(Some(&error)),
             Uncomposed::NoneFits => refused(None),
         })?;
+        let composed = composed.told(&prefix(&self.folder));
         let revisions = (&info.id, &served.info.id);
         let quarantine = Quarantined::of(&composed, &served.quarantine, revisions, (self.clock)());
         let Composed { files, desired, diagnostics: warnings, at_fault: _ } = composed;

@@ -35,6 +35,21 @@ pub struct Composed {
     pub at_fault: BTreeMap<String, AtFault>,
 }
 
+impl Composed {
+    /// The same for people, of an inventory whose files have this before their paths: `inventory/`.
+    #[must_use]
+    pub fn told(mut self, prefix: &str) -> Self {
+        let told = |(service, AtFault { mut fault, is_kept }): (String, AtFault)| {
+            fault.file.insert_str(0, prefix);
+            // No name of a service has a slash: it is a path.
+            let service = if service.contains('/') { format!("{prefix}{service}") } else { service };
+            (service, AtFault { fault, is_kept })
+        };
+        self.at_fault = self.at_fault.into_iter().map(told).collect();
+        self
+    }
+}
+
 /// Why a service stays behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtFault {
@@ -64,7 +79,7 @@ pub struct Quarantined {
 pub struct QuarantineFault {
     /// The diagnostic's code, which `bascule explain` knows.
     pub code: String,
-    /// File, relative to the inventory's root.
+    /// File, as it is in the repository once it is told.
     pub file: String,
     /// Line, counted from 1; none where the fault is of the whole file.
     #[serde(default, skip_serializing_if = "Option::is_none")]

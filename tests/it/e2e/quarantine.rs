@@ -62,7 +62,7 @@ async fn of_a_hundred_services_ninety_nine_move_on() {
     drop(gone);
     let bad = world.commit_and_push("All move, and one is misspelled");
     let status = world.wait_for_revision(&bad).await;
-    let said = "s42: services/s42.yaml:4:1: error[unknown-key]: unknown key `helth`";
+    let said = "s42: inventory/services/s42.yaml:4:1: error[unknown-key]: unknown key `helth`";
     assert_eq!(
         (words(&status), status.edges[0].state, status.services.len()),
         (vec![said.to_owned()], EdgeState::InSync, 100)
@@ -86,10 +86,14 @@ async fn of_a_hundred_services_ninety_nine_move_on() {
     assert_eq!(world.api("/readyz").await, Some(200));
     let waited = world.run(&["reconcile", "--wait"]);
     assert_eq!(waited.code, Some(1), "{}", waited.stdout);
-    assert!(waited.stderr.contains("is served by ovh, without s42: services/s42.yaml:4:1"), "{}", waited.stderr);
+    assert!(
+        waited.stderr.contains("is served by ovh, without s42: inventory/services/s42.yaml:4:1"),
+        "{}",
+        waited.stderr
+    );
     let history = world.run(&["history"]).succeeded();
     assert!(
-        history.lines().next().is_some_and(|line| line.contains("without s42: services/s42.yaml:4:1")),
+        history.lines().next().is_some_and(|line| line.contains("without s42: inventory/services/s42.yaml:4:1")),
         "{history}"
     );
     let shown = world.run(&["history", "show", &bad[..12]]).succeeded();
