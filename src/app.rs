@@ -367,11 +367,12 @@ fn look(wires: &Wires, secrets_missed: &watch::Receiver<SecretFaults>) -> Status
     let plan = wires.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
     let edges = wires.reports.borrow().clone();
     let secrets = secrets_missed.borrow().clone();
-    let SourceState { served, fetched_at, fault, refusal, refused: _, newest, steering } = source;
+    let SourceState { served, fetched_at, fault, refusal, refused: _, newest, steering, on_fault } = source;
     let status = view(&Inputs {
         now: now(),
         served: served.as_ref().map(|served| (&served.info, &*served.desired)),
         quarantine: served.as_ref().map_or(&[], |served| &served.quarantine),
+        is_strict: on_fault == OnFault::Hold,
         fetched_at,
         source_faults: [fault.as_ref(), refusal.as_ref()],
         newest: newest.as_ref(),

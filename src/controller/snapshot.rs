@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::OnFault;
 use crate::core::inventory::{Desired, Quarantined};
 use crate::core::model::{EdgeName, Revision, RevisionInfo, Timestamp};
 use crate::core::routing::Plan;
@@ -24,6 +25,8 @@ pub struct SourceState {
     pub newest: Option<RevisionInfo>,
     /// How operators steer.
     pub steering: Steering,
+    /// What becomes of a revision whose errors are of some services.
+    pub on_fault: OnFault,
 }
 
 /// A revision that is not served.

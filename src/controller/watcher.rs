@@ -87,6 +87,7 @@ pub(super) struct Reading {
 impl<S: Revisions> Watcher<S> {
     /// Runs until shutdown.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        self.tell_of_strictness();
         let mut reading = Reading {
             last: if self.is_of_another_folder().await { None } else { self.served() },
             allowed: self.state.borrow().steering.allowed.clone(),

@@ -174,6 +174,7 @@ fn status_at(now: Timestamp, overrides: &Overrides) -> StatusDto {
         now,
         served: Some((&info, &desired)),
         quarantine: &[],
+        is_strict: false,
         fetched_at: None,
         source_faults: [None, None],
         newest: None,

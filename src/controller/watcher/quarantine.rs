@@ -50,6 +50,18 @@ impl<S: Revisions> Watcher<S> {
         Ok(Servable { files: Arc::new(files), desired, warnings, quarantine })
     }
 
+    /// Says what strictness means for services that are in quarantine since before it was asked for: they stay so, and no
+    /// newer revision is served before it has no error.
+    pub(super) fn tell_of_strictness(&self) {
+        let OnFault::Hold = self.settings.on_fault else { return };
+        self.state.send_modify(|state| state.on_fault = OnFault::Hold);
+        let served = self.state.borrow().served.clone();
+        for it in served.iter().flat_map(|served| served.quarantine.iter()) {
+            let (service, standing, fault) = (&it.service, it.standing(), &it.fault);
+            warn!(service, standing, %fault, "service in quarantine since before `--strict`: it stays so, and no newer revision is served before it has no error");
+        }
+    }
+
     /// What is served, with its files, of which services can be kept. None where that is not wanted, or nobody knows.
     async fn last_good(&self) -> Option<(Served, FileSet)> {
         let served = self.state.borrow().served.clone().filter(|_| self.settings.on_fault == OnFault::Quarantine)?;

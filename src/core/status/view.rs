@@ -22,6 +22,8 @@ pub struct Inputs<'a> {
     pub served: Option<(&'a RevisionInfo, &'a Desired)>,
     /// The services that it is served without.
     pub quarantine: &'a [Quarantined],
+    /// True where a newer revision is served only without any error (`run --strict`).
+    pub is_strict: bool,
     /// When the source was last read with success.
     pub fetched_at: Option<Timestamp>,
     /// What is wrong with the source, and with its newest revision.
@@ -101,6 +103,7 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         now,
         served,
         quarantine,
+        is_strict: _,
         fetched_at,
         source_faults: _,
         newest,
@@ -169,7 +172,10 @@ fn faults(inputs: &Inputs<'_>, pin: Option<&PinDto>, sites: Option<&Sites<'_>>) 
         faults.push(fault((*scope).to_owned(), message, *since, details));
     }
     for it in inputs.quarantine {
-        let details = [format!("`bascule explain {}` says more", it.fault.code)];
+        let mut details = vec![format!("`bascule explain {}` says more", it.fault.code)];
+        if inputs.is_strict {
+            details.push("bascule runs with `--strict`: no newer revision is served before it has no error".to_owned());
+        }
         faults.push(fault(format!("service {}", it.service), of_revision(it), it.since, &details));
     }
     // That somebody holds it where it is, is no fault; that the source has gone on since is what must not be forgotten.

@@ -107,6 +107,16 @@ async fn of_a_hundred_services_ninety_nine_move_on() {
     assert_eq!(words(&status), [said]);
     is_as_it_was(&world).await;
 
+    // What strictness means for it is said; it goes on until all is good.
+    world.kill();
+    let repository = world.path("remote.git").display().to_string();
+    world.start_with(&repository, "30s", &["--resync", "1s", "--strict"]);
+    let status = world.wait_for_revision(&bad).await;
+    assert_eq!(words(&status), [said]);
+    let told = &status.faults[0].details;
+    assert!(told.iter().any(|line| line.contains("`--strict`: no newer revision is served")), "{told:?}");
+    assert!(world.log().contains("service in quarantine since before `--strict`"), "{}", world.log());
+
     declare(&world, "s42", (2, ""), &backends[usize::from(BAD)]);
     let mended = world.commit_and_push("Mend it");
     let status = world.wait_for_revision(&mended).await;

@@ -34,6 +34,7 @@ fn status(verdict: Verdict, outcome: &Outcome, seconds: i64, layers: &Layers) ->
         now: NOW,
         served: Some((&info, &desired)),
         quarantine: &[],
+        is_strict: false,
         fetched_at: None,
         source_faults: [None, None],
         newest: None,

@@ -39,6 +39,7 @@ fn a_secret_that_cannot_be_sent_is_a_fault_of_each_header_that_names_it() {
         now: NOW,
         served: Some((&info, &desired)),
         quarantine: &[],
+        is_strict: false,
         fetched_at: None,
         source_faults: [None, None],
         newest: None,
