@@ -28,7 +28,7 @@ use crate::controller::{
     ObserverSettings, OnFault, PlanSnapshot, Pulse, Reconciler, RelayLog, Severing, SourceState, Watcher,
     WatcherSettings, chain,
 };
-use crate::core::health::{BackendHealth, Layers, Observed};
+use crate::core::health::{BackendHealth, Layers, Observed, SecretFaults};
 use crate::core::inventory::{Edge, RevisionGuard};
 use crate::core::model::{BackendName, DialAddress, Timestamp};
 use crate::core::routing::{InventoryGuard, Overrides};
@@ -102,6 +102,7 @@ struct Wires {
     forge: watch::Sender<Option<ForgeReport>>,
     pulse: Arc<Pulse>,
     heard: Arc<RelayLog>,
+    looks: Arc<Notify>,
 }
 
 impl Default for Wires {
@@ -119,6 +120,7 @@ impl Default for Wires {
             forge: watch::Sender::new(None),
             pulse: Arc::default(),
             heard: Arc::default(),
+            looks: Arc::default(),
         }
     }
 }
@@ -203,11 +205,13 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         failbacks,
         remembered: chosen,
         guard,
+        looks: Arc::clone(&wires.looks),
         heard: Arc::clone(&wires.heard),
         plans: wires.plans.clone(),
         reports: wires.reports.clone(),
     };
     ears.spawn(&wires, prober.suspicions(), &mut tasks);
+    let secrets_missed = prober.secret_faults();
     tasks.spawn("desk", |stop| desk.run(stop));
     tasks.spawn("reconciler", |stop| reconciler.run(stop));
     spawn_probing(prober, remembered, &mut tasks, &wires, &store);
@@ -220,7 +224,9 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         failbacks: failbacks_tx,
         steers: steers_tx,
         wake,
+        looks: Arc::clone(&wires.looks),
         store: store.clone(),
+        folder: followed.path,
         source: wires.source.subscribe(),
         observed: wires.observed.subscribe(),
         overrides: wires.overrides.subscribe(),
@@ -228,7 +234,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         guard,
         clock: now,
     };
-    let api = Api { view: Arc::new(move || look(&wires)), operator, token: secrets.token, webhooks };
+    let api = Api { view: Arc::new(move || look(&wires, &secrets_missed)), operator, token: secrets.token, webhooks };
     tasks.spawn("api", |stop| serve(api, listener, stop));
     let ended = tasks.join().await;
     store.close().await;
@@ -353,23 +359,26 @@ fn branch(source: &SourceSettings) -> Option<&str> {
 }
 
 /// The view of this moment.
-fn look(wires: &Wires) -> StatusDto {
+fn look(wires: &Wires, secrets_missed: &watch::Receiver<SecretFaults>) -> StatusDto {
     let source = wires.source.borrow().clone();
     let observed = Arc::clone(&wires.observed.borrow());
     let layers = Arc::clone(&wires.layers.borrow());
     let overrides = Arc::clone(&wires.overrides.borrow());
     let plan = wires.plans.borrow().as_ref().map(|snapshot| Arc::clone(&snapshot.plan));
     let edges = wires.reports.borrow().clone();
-    let SourceState { served, fetched_at, fault, refusal, refused: _, newest, steering } = source;
+    let secrets = secrets_missed.borrow().clone();
+    let SourceState { served, fetched_at, fault, refusal, refused: _, newest, steering, on_fault } = source;
     let status = view(&Inputs {
         now: now(),
         served: served.as_ref().map(|served| (&served.info, &*served.desired)),
         quarantine: served.as_ref().map_or(&[], |served| &served.quarantine),
+        is_strict: on_fault == OnFault::Hold,
         fetched_at,
         source_faults: [fault.as_ref(), refusal.as_ref()],
         newest: newest.as_ref(),
         pin: steering.pin.as_ref(),
         observed: &observed,
+        secrets: &secrets,
         layers: &layers,
         overrides: &overrides,
         plan: plan.as_deref(),

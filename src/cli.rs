@@ -112,7 +112,7 @@ enum Command {
     Rollback(steer::RollbackArgs),
     /// Lets a revision pass that is held for what it takes out.
     Allow(steer::AllowArgs),
-    /// Has the source read now.
+    /// Has the source read and every edge looked at now.
     Reconcile(steer::ReconcileArgs),
     /// Shows what was served when, and what operators did about it.
     History(history::Args),

@@ -29,4 +29,5 @@ pub use self::repository::read_revision;
 pub use self::revisions::{Faulty, Revisions};
 pub use self::settings::{Credentials, SourceSettings};
 pub use self::source::{Moved, Snapshot, Source};
+pub use self::tree::prefix;
 pub use self::watch::{WatchGuard, watch_folder, watch_local};

@@ -83,7 +83,7 @@ pub(super) async fn steer<O: Operator>(State(api): State<Api<O>>, body: Body) ->
 pub(super) async fn reconcile<O: Operator>(State(api): State<Api<O>>, body: Body) -> Response {
     match signature(body) {
         Ok(by) => {
-            info!(by, "the source is read now, as an operator ordered");
+            info!(by, "the source is read now and every edge looked at, as an operator ordered");
             answer(StatusCode::ACCEPTED, &api.operator.reconcile())
         }
         Err(refused) => refused.into_response(),

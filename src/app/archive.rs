@@ -5,7 +5,8 @@ use crate::core::inventory::{Desired, load};
 use crate::core::model::{FileSet, Revision, RevisionInfo};
 use crate::core::review::{self, review};
 use crate::core::routing::Refusal;
-use crate::core::status::{EntryDto, HistoryDto, PassDto, PastDto, QuarantinedDto, RevisionDto, StepDto};
+use crate::core::status::{EntryDto, HistoryDto, PassDto, PastDto, QuarantinedDto, RevisionDto, StepDto, fault_of};
+use crate::git::prefix;
 use crate::store::{Apply, RevisionOutcome, RevisionRow, Store};
 
 /// What happened to what is served, newest first.
@@ -20,9 +21,9 @@ pub(super) async fn history(store: &Store, limit: u32) -> Result<HistoryDto, Ref
     Ok(HistoryDto { entries })
 }
 
-/// All that is known of one revision.
-pub(super) async fn show(store: &Store, named: &str) -> Result<PastDto, Refusal> {
-    let Kept { info, files, quarantine: _ } = kept(store, named).await?;
+/// All that is known of one revision of an inventory in this folder.
+pub(super) async fn show(store: &Store, named: &str, folder: &str) -> Result<PastDto, Refusal> {
+    let Kept { info, files, quarantine } = kept(store, named).await?;
     let rows = store.revisions(u32::MAX).await.map_err(|error| unread(&error))?;
     let applies = store.applies_of(info.id.clone()).await.map_err(|error| unread(&error))?;
     // Newest first: what stands behind its first reading was there before.
@@ -37,7 +38,11 @@ pub(super) async fn show(store: &Store, named: &str) -> Result<PastDto, Refusal>
     let (revision, readings) = (info.clone(), rows.into_iter().filter(|row| row.info.id == info.id).map(entry));
     let readings = readings.collect();
     let earlier = before.as_ref().map(|info| info.id.clone()).zip(earlier_files);
-    let (faults, changes) = compared(move || tell(&info, &files, earlier)).await?;
+    let prefix = prefix(folder);
+    let (found, changes) = compared(move || tell(&info, (&files, &prefix), earlier)).await?;
+    // What is kept of it is without them.
+    let mut faults: Vec<String> = quarantine.unwrap_or_default().iter().map(fault_of).collect();
+    faults.extend(found);
     Ok(PastDto {
         revision: RevisionDto::of(&revision),
         readings,
@@ -49,9 +54,13 @@ pub(super) async fn show(store: &Store, named: &str) -> Result<PastDto, Refusal>
 }
 
 /// What is wrong with a revision, and what it did beside the one that was served before.
-fn tell(info: &RevisionInfo, files: &FileSet, earlier: Option<(Revision, FileSet)>) -> (Vec<String>, Option<String>) {
+fn tell(
+    info: &RevisionInfo,
+    (files, prefix): (&FileSet, &str),
+    earlier: Option<(Revision, FileSet)>,
+) -> (Vec<String>, Option<String>) {
     let loaded = load(files, info.id.clone());
-    let faults = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    let faults = loaded.diagnostics.iter().map(|it| it.told(prefix)).collect();
     let earlier = earlier.and_then(|(id, files)| load(&files, id).desired);
     (faults, earlier.zip(loaded.desired).map(|(before, after)| review::text(&review(&before, &after))))
 }
@@ -66,13 +75,16 @@ fn pass(apply: Apply) -> PassDto {
 
 fn entry(row: RevisionRow) -> EntryDto {
     let RevisionRow { info, outcome, read_at } = row;
+    let held = matches!(outcome, RevisionOutcome::Held { .. });
     let (accepted, reason, quarantine) = match outcome {
         RevisionOutcome::Accepted => (true, String::new(), Vec::new()),
         RevisionOutcome::Composed { quarantine } => (true, String::new(), quarantine),
-        RevisionOutcome::Rejected { errors: _, first } => (false, first, Vec::new()),
+        RevisionOutcome::Held { reason } | RevisionOutcome::Rejected { errors: _, first: reason } => {
+            (false, reason, Vec::new())
+        }
     };
     let quarantine = quarantine.iter().map(QuarantinedDto::of).collect();
-    EntryDto::Revision { at: read_at, revision: RevisionDto::of(&info), accepted, reason, quarantine }
+    EntryDto::Revision { at: read_at, revision: RevisionDto::of(&info), accepted, held, reason, quarantine }
 }
 
 /// How one revision that was read differs from another, for people.

@@ -27,8 +27,12 @@ pub(super) struct Operators {
     pub(super) steers: mpsc::Sender<SteerOrder>,
     /// Wakes the watcher.
     pub(super) wake: Arc<Notify>,
+    /// Has every edge looked at.
+    pub(super) looks: Arc<Notify>,
     /// What happened.
     pub(super) store: Store,
+    /// The inventory's folder in its repository.
+    pub(super) folder: String,
     /// What is desired, to say whether it has what an override is about.
     pub(super) source: watch::Receiver<SourceState>,
     /// What is observed.
@@ -74,6 +78,8 @@ impl Operator for Operators {
     fn reconcile(&self) -> ReconcileDto {
         let at = (self.clock)();
         self.wake.notify_one();
+        // What an edge runs counts from a look after this moment.
+        self.looks.notify_one();
         ReconcileDto { at }
     }
 
@@ -82,7 +88,7 @@ impl Operator for Operators {
     }
 
     async fn revision(&self, named: String) -> Result<PastDto, Refusal> {
-        archive::show(&self.store, &named).await
+        archive::show(&self.store, &named, &self.folder).await
     }
 
     async fn live(&self) -> Result<LiveDto, Refusal> {

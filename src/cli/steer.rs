@@ -111,7 +111,7 @@ pub(super) async fn reconcile(args: ReconcileArgs) -> anyhow::Result<ExitCode> {
     let body = server.order(Method::POST, &["v1", "reconcile"], &serde_json::json!({ "by": by })).await?;
     let ReconcileDto { at } = server.read(&body)?;
     if !wait {
-        print("the source is read now; see `bascule status`\n")?;
+        print("the source is read and every edge looked at now; see `bascule status`\n")?;
         return Ok(ExitCode::SUCCESS);
     }
     let give_up = Instant::now() + timeout;

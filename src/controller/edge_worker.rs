@@ -1,11 +1,14 @@
+mod recording;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use self::recording::store_outcome;
 use super::backoff::backoff;
 use super::debounce::Debounce;
 use super::memory::Memory;
@@ -16,7 +19,7 @@ use crate::core::inventory::Edge;
 use crate::core::model::{Digest, Timestamp};
 use crate::core::status::{EdgeReport, EdgeState, RelayState};
 use crate::edge::{Admin, ApplyReport, ApplySettings, Order, Outcome, apply};
-use crate::store::{Apply, Store};
+use crate::store::{ApplyOutcome, Store};
 
 /// How an edge is driven.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +65,8 @@ pub(super) struct EdgeWorker<A> {
     pub(super) plans: watch::Receiver<Option<PlanSnapshot>>,
     pub(super) reports: watch::Sender<EdgeReports>,
     pub(super) heard: Arc<RelayLog>,
+    /// Says that the edge is to be looked at now.
+    pub(super) look: Arc<Notify>,
 }
 
 /// Why a pass is made. Only reported; the pass reads the newest plan and the edge either way.
@@ -73,6 +78,11 @@ enum Trigger {
 }
 
 impl Trigger {
+    /// Of a look at the edge, at its time or by order.
+    const fn of_look(memory: &Memory) -> Self {
+        if memory.failures > 0 { Self::Retry } else { Self::Resync }
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Plan => "plan",
@@ -98,8 +108,9 @@ impl<A: Admin> EdgeWorker<A> {
                     if changed.is_err() { break }
                     Trigger::Plan
                 }
+                () = self.look.notified() => Trigger::of_look(&memory),
                 () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
-                    if memory.failures > 0 { Trigger::Retry } else { Trigger::Resync }
+                    Trigger::of_look(&memory)
                 }
             };
             let ready = async {
@@ -252,7 +263,7 @@ impl<A: Admin> EdgeWorker<A> {
         memory.last_good = Some(Arc::clone(target));
         self.publish(memory);
         let now = (self.clock)();
-        self.record_apply(target, crate::store::ApplyOutcome::Unchanged, Trigger::Plan, (now, now)).await;
+        self.record_apply(target, ApplyOutcome::Unchanged, Trigger::Plan, (now, now)).await;
     }
 
     /// Takes the result of a pass into memory, the log, the state file and the status, in this order of haste: what is
@@ -333,42 +344,6 @@ impl<A: Admin> EdgeWorker<A> {
             reports.insert(self.edge.name.clone(), EdgeReport { since, ..memory.report.clone() });
         });
     }
-
-    async fn record_render(&self, target: &Target) {
-        let row = crate::store::Render {
-            edge: self.edge.name.clone(),
-            digest: target.digest.clone(),
-            bytes: Arc::clone(&target.bytes),
-            revision: target.revision.clone(),
-            generation: target.generation,
-            at: (self.clock)(),
-        };
-        if let Err(error) = self.store.record_render(row).await {
-            warn!(edge = %self.edge.name, error = %chain(&error), "rendered configuration not written to the state file");
-        }
-    }
-
-    async fn record_apply(
-        &self,
-        target: &Target,
-        outcome: crate::store::ApplyOutcome,
-        trigger: Trigger,
-        (started_at, finished_at): (Timestamp, Timestamp),
-    ) {
-        let row = Apply {
-            edge: self.edge.name.clone(),
-            digest: target.digest.clone(),
-            revision: target.revision.clone(),
-            generation: target.generation,
-            trigger: trigger.as_str().to_owned(),
-            outcome,
-            started_at,
-            finished_at,
-        };
-        if let Err(error) = self.store.record_apply(row).await {
-            warn!(edge = %self.edge.name, error = %chain(&error), "apply not written to the state file");
-        }
-    }
 }
 
 /// What the edge runs after a pass, as far as it was seen, for people.
@@ -383,16 +358,4 @@ fn runs(report: &ApplyReport) -> &str {
         Outcome::Rejected { .. } | Outcome::Failed { .. } | Outcome::Conflict | Outcome::Unverified { .. } => None,
     };
     digest.map_or("unknown", Digest::short)
-}
-
-fn store_outcome(outcome: &Outcome) -> crate::store::ApplyOutcome {
-    use crate::store::ApplyOutcome as Row;
-    match outcome {
-        Outcome::Unchanged => Row::Unchanged,
-        Outcome::Applied => Row::Applied,
-        Outcome::Rejected { message, .. } => Row::Rejected { message: message.clone() },
-        Outcome::Conflict => Row::Conflict,
-        Outcome::Drifted { seen } => Row::Failed { message: format!("read back {}", seen.digest) },
-        Outcome::Unverified { error } | Outcome::Failed { error } => Row::Failed { message: chain(error) },
-    }
 }

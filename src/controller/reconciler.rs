@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,8 @@ pub struct Reconciler<C> {
     pub remembered: BTreeMap<ServiceName, Choice>,
     /// How much observation may take out of the whole inventory at once.
     pub guard: Option<InventoryGuard>,
+    /// Says that every edge is to be looked at now.
+    pub looks: Arc<Notify>,
     /// When each edge's relay last asked.
     pub heard: Arc<RelayLog>,
     /// The newest plan.
@@ -95,6 +97,7 @@ where
                 changed = self.observed.changed() => if changed.is_err() { break },
                 changed = self.overrides.changed() => if changed.is_err() { break },
                 () = until(again_at, self.clock), if is_planning && again_at.is_some() => {}
+                () = self.looks.notified() => workers.look(),
                 Some(order) = self.failbacks.recv() => again_at = self.fail_back(order, &workers).await.or(again_at),
                 ended = workers.ended() => {
                     // Workers end at shutdown too, and may win this race.
@@ -277,6 +280,7 @@ enum Ended {
 struct Running {
     edge: Arc<Edge>,
     plans: watch::Sender<Option<PlanSnapshot>>,
+    look: Arc<Notify>,
     stop: CancellationToken,
 }
 
@@ -285,6 +289,13 @@ impl Workers {
     fn tell(&self, snapshot: &PlanSnapshot) {
         for worker in self.running.values() {
             worker.plans.send_replace(Some(snapshot.clone()));
+        }
+    }
+
+    /// Has every worker look at its edge, without waiting for its time.
+    fn look(&self) {
+        for worker in self.running.values() {
+            worker.look.notify_one();
         }
     }
 
@@ -321,6 +332,7 @@ impl Workers {
                 }
             };
             let plans = watch::Sender::new(reconciler.plans.borrow().clone());
+            let look = Arc::<Notify>::default();
             let worker = EdgeWorker {
                 edge: Arc::clone(edge),
                 admin,
@@ -330,9 +342,10 @@ impl Workers {
                 plans: plans.subscribe(),
                 reports: reconciler.reports.clone(),
                 heard: Arc::clone(&reconciler.heard),
+                look: Arc::clone(&look),
             };
             let stop = shutdown.child_token();
-            let running = Running { edge: Arc::clone(edge), plans, stop: stop.clone() };
+            let running = Running { edge: Arc::clone(edge), plans, look, stop: stop.clone() };
             self.running.insert(name.clone(), running);
             let name = name.clone();
             self.tasks.spawn(async move {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::OnFault;
 use crate::core::inventory::{Desired, Quarantined};
 use crate::core::model::{EdgeName, Revision, RevisionInfo, Timestamp};
 use crate::core::routing::Plan;
@@ -24,6 +25,8 @@ pub struct SourceState {
     pub newest: Option<RevisionInfo>,
     /// How operators steer.
     pub steering: Steering,
+    /// What becomes of a revision whose errors are of some services.
+    pub on_fault: OnFault,
 }
 
 /// A revision that is not served.
@@ -31,7 +34,7 @@ pub struct SourceState {
 pub struct Refused {
     /// Which one.
     pub revision: Revision,
-    /// Why, for whoever wrote it: `refused: backends/a.yaml:3:7: error[unknown-site]: …`.
+    /// Why, for whoever wrote it: `refused: inventory/backends/a.yaml:3:7: error[unknown-site]: …`.
     pub reason: String,
 }
 

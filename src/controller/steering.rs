@@ -82,7 +82,7 @@ impl<S: Revisions> Watcher<S> {
             return Err(Refusal::not_now(format!("checking revision {} ended in a panic", id.short())));
         };
         let refused = || {
-            let fault = first_error(&diagnostics);
+            let fault = first_error(&diagnostics, &self.folder);
             Refusal::not_now(format!("this bascule refuses revision {}, which an older one took: {fault}", id.short()))
         };
         desired.ok_or_else(refused)

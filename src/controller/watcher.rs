@@ -15,7 +15,7 @@ use super::{Clock, Refused, Served, SourceState, SteerOrder};
 use crate::core::inventory::{Consent, Desired, Loaded, RevisionGuard};
 use crate::core::model::{Diagnostic, FileSet, Revision, RevisionInfo, Severity};
 use crate::core::status::Fault;
-use crate::git::{Moved, Revisions, Snapshot, SourceError};
+use crate::git::{Moved, Revisions, Snapshot, SourceError, prefix};
 use crate::store::{RevisionOutcome, Store};
 
 /// When the source is read.
@@ -87,6 +87,7 @@ pub(super) struct Reading {
 impl<S: Revisions> Watcher<S> {
     /// Runs until shutdown.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        self.tell_of_strictness();
         let mut reading = Reading {
             last: if self.is_of_another_folder().await { None } else { self.served() },
             allowed: self.state.borrow().steering.allowed.clone(),
@@ -189,14 +190,14 @@ impl<S: Revisions> Watcher<S> {
         let servable = match desired {
             Some(desired) => {
                 let (files, warnings) = (Arc::clone(&files), diagnostics.clone());
-                Some(Servable { files, desired, warnings, quarantine: Vec::new() })
+                Ok(Servable { files, desired, warnings, quarantine: Vec::new() })
             }
             None => self.composed(&info, &files, &diagnostics).await,
         };
         let accepted = match servable {
-            Some(servable) if reading.allowed.as_ref() == Some(&info.id) => Ok(servable),
-            Some(servable) => self.guard(servable, reading.consent),
-            None => Err(Refusal { verb: REFUSED, reason: first_error(&diagnostics) }),
+            Ok(servable) if reading.allowed.as_ref() == Some(&info.id) => Ok(servable),
+            Ok(servable) => self.guard(servable, reading.consent),
+            Err(refusal) => Err(refusal),
         };
         match accepted {
             Ok(servable) => {
@@ -225,7 +226,7 @@ impl<S: Revisions> Watcher<S> {
         let now = (self.clock)();
         let Servable { files, desired, warnings, quarantine } = servable;
         for warning in warnings {
-            warn!(revision = %info.id.short(), "{warning}");
+            warn!(revision = %info.id.short(), "{}", warning.told(&prefix(&self.folder)));
         }
         // Durable before visible: what an edge may be made to run is in the state file first.
         let outcome = RevisionOutcome::served(quarantine.clone());
@@ -260,9 +261,12 @@ impl<S: Revisions> Watcher<S> {
         let now = (self.clock)();
         let Refusal { verb, reason } = refusal;
         error!(revision = %info.id.short(), subject = info.subject, error = %reason, "revision {verb}; {}", self.stays());
-        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
-        let outcome =
-            RevisionOutcome::Rejected { errors: u32::try_from(errors).unwrap_or(u32::MAX), first: reason.clone() };
+        let outcome = if verb == HELD {
+            RevisionOutcome::Held { reason: reason.clone() }
+        } else {
+            let errors = u32::try_from(errors(diagnostics).count()).unwrap_or(u32::MAX);
+            RevisionOutcome::Rejected { errors, first: reason.clone() }
+        };
         if let Err(error) = self.store.record_revision(info.clone(), files, outcome, now).await {
             warn!(error = %chain(&error), revision = %info.id, "revision not written to the state file");
         }
@@ -270,7 +274,7 @@ impl<S: Revisions> Watcher<S> {
             scope: INVENTORY,
             message: format!("revision {} is {verb}: {reason}; {}", info.id.short(), self.stays()),
             since: now,
-            details: diagnostics.iter().take(DETAILS_MAX).map(ToString::to_string).collect(),
+            details: diagnostics.iter().take(DETAILS_MAX).map(|it| it.told(&prefix(&self.folder))).collect(),
         };
         let id = info.id.clone();
         let refused = Refused { revision: id.clone(), reason: format!("{verb}: {reason}") };
@@ -332,13 +336,24 @@ struct Refusal {
     reason: String,
 }
 
-pub(super) fn first_error(diagnostics: &[Diagnostic]) -> String {
-    let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
-    let first = errors.next().map_or_else(|| "no desired state".to_owned(), ToString::to_string);
-    match errors.count() {
-        0 => first,
-        more => format!("{first} (and {more} more errors)"),
+/// The first of some errors of an inventory in this folder, and how many others there are.
+pub(super) fn first_error(diagnostics: &[Diagnostic], folder: &str) -> String {
+    let first = errors(diagnostics).next();
+    first.map_or_else(|| "no desired state".to_owned(), |first| headed(first, diagnostics, folder))
+}
+
+/// One of some errors, and how many others there are.
+fn headed(head: &Diagnostic, diagnostics: &[Diagnostic], folder: &str) -> String {
+    let head = head.told(&prefix(folder));
+    match errors(diagnostics).count() {
+        0 | 1 => head,
+        2 => format!("{head} (and 1 more error)"),
+        more => format!("{head} (and {} more errors)", more - 1),
     }
+}
+
+fn errors(diagnostics: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
+    diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
 /// An error with its causes, for people.

@@ -9,6 +9,7 @@ mod layers;
 mod observed;
 mod reach;
 mod sample;
+mod secrets;
 mod share;
 mod step;
 mod told;
@@ -26,6 +27,7 @@ pub use self::layers::{
 pub use self::observed::{BackendHealth, LastSample, Observed};
 pub use self::reach::{Belief, Reach};
 pub use self::sample::{Failure, Outcome, Sample, Vantage};
+pub use self::secrets::{SecretFault, SecretFaults};
 pub use self::share::Share;
 pub use self::step::{Thresholds, Transition, Verdict, age, clock_set, confirm, excuse, forgive, resume, step};
 pub use self::told::{Report, Told};

@@ -33,7 +33,7 @@ pub use self::guard::{Consent, Held, Loss, RevisionGuard};
 pub(in crate::core) use self::header::takes_header;
 pub use self::kind::Kind;
 pub use self::load::{Loaded, load};
-pub use self::quarantine::{AtFault, Composed, QuarantineFault, Quarantined, compose};
+pub use self::quarantine::{AtFault, Composed, QuarantineFault, Quarantined, Uncomposed, compose};
 pub use self::schema::{embedded, schemas, schemas_for};
 pub use self::starter::starter;
 pub(in crate::core) use self::suggest::closest;

@@ -2,7 +2,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::{Snapshot, Source, SourceError};
-use crate::core::inventory::{Composed, Loaded, compose, load};
+use crate::core::inventory::{Composed, Loaded, Uncomposed, compose, load};
 use crate::core::model::{Diagnostic, FileSet, Revision};
 
 /// What the watcher needs of a source: a [`Source`], or a stand-in for it in a simulation.
@@ -18,10 +18,11 @@ pub trait Revisions: Send {
         async { checked.await.ok() }
     }
 
-    /// Composes what can be served of a revision that has errors and of what was served last. None where nothing can.
-    fn compose(&self, faulty: Faulty, last_good: FileSet) -> impl Future<Output = Option<Composed>> + Send {
+    /// Composes what can be served of a revision that has errors and of what was served last.
+    fn compose(&self, faulty: Faulty, last_good: FileSet) -> impl Future<Output = Result<Composed, Uncomposed>> + Send {
         let composed = tokio::task::spawn_blocking(move || faulty.compose(&last_good));
-        async { composed.await.ok().flatten() }
+        // A panic is no error of the revision.
+        async { composed.await.unwrap_or(Err(Uncomposed::NoneFits)) }
     }
 }
 
@@ -38,7 +39,7 @@ pub struct Faulty {
 
 impl Faulty {
     /// What can be served of it.
-    pub fn compose(&self, last_good: &FileSet) -> Option<Composed> {
+    pub fn compose(&self, last_good: &FileSet) -> Result<Composed, Uncomposed> {
         let Self { revision, files, diagnostics } = self;
         compose(files, revision, diagnostics, last_good)
     }

@@ -41,6 +41,12 @@ pub(super) fn read(
     Ok(files)
 }
 
+/// What stands before the path of a file of an inventory, from the root of its repository: `inventory/`. Nothing where the
+/// inventory is the root itself, or a plain folder.
+pub fn prefix(folder: &str) -> String {
+    segments(folder).flat_map(|segment| [segment, "/"]).collect()
+}
+
 /// The names in a `/`-separated path.
 pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !matches!(*segment, "" | "."))

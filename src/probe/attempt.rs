@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::dial::{Connection, Connectors, Opened, Way, dial_and_close};
 use super::grpc::{Channel, GrpcCall};
 use super::http::HttpCall;
-use super::secrets::Secrets;
+use super::secrets::SecretReader;
 use super::target::ProbeTarget;
 use crate::core::health::{Failure, Outcome, Told, Tried, all_of, any_of, passed_over};
 use crate::core::inventory::{Probe, ProbeKind, Tries, Try};
@@ -18,7 +18,7 @@ use crate::core::model::Timestamp;
 #[derive(Debug)]
 pub(super) struct Means {
     pub(super) connectors: Connectors,
-    pub(super) secrets: Secrets,
+    pub(super) secrets: SecretReader,
 }
 
 /// What one probe leaves behind.

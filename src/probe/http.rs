@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 
 use super::attempt::{Held, Kept, Means, Notes};
 use super::dial::{Connection, Protocol, Way, failure_of, words};
-use super::secrets::Secrets;
+use super::secrets::SecretReader;
 use crate::core::health::{Failure, Report, Told};
 use crate::core::inventory::{BodyExpectation, HttpProbe, SecretText};
 
@@ -77,7 +77,9 @@ impl<'a> HttpCall<'a> {
                 result => return result.map_err(|unanswered| unanswered.failure),
             }
         }
-        let connection = notes.open(&self.means.connectors, &self.way).await?;
+        // What cannot be reached needs no secret; whether there is one is known all the same.
+        let opened = notes.open(&self.means.connectors, &self.way).await;
+        let connection = opened.inspect_err(|_| headers.values().for_each(|text| secrets.look(text)))?;
         ask(connection, question).await.map_err(|unanswered| unanswered.failure)
     }
 }
@@ -104,7 +106,7 @@ struct Question<'a> {
     /// Other headers.
     headers: &'a BTreeMap<String, SecretText>,
     /// Those that the headers may name.
-    secrets: &'a Secrets,
+    secrets: &'a SecretReader,
 }
 
 /// An answer whose head has come, with the connection on which the rest of it still has to come.
@@ -212,7 +214,7 @@ fn request(question: Question<'_>) -> Result<Request<Empty<Bytes>>, Failure> {
 /// Adds the headers that a probe declares, with the secrets that they name.
 pub(super) fn declare(
     declared: &BTreeMap<String, SecretText>,
-    secrets: &Secrets,
+    secrets: &SecretReader,
     headers: &mut HeaderMap,
 ) -> Result<(), Failure> {
     for (name, text) in declared {

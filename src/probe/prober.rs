@@ -17,11 +17,11 @@ use tracing::{debug, info, warn};
 use super::attempt::{Attempt, Kept, Means, attempt};
 use super::dial::Connectors;
 use super::schedule::{Bounds, Schedule, Start, Ticket};
-use super::secrets::Secrets;
+use super::secrets::{SecretReader, Secrets};
 use super::stats::ProberStats;
 use super::suspicions::Suspicions;
 use super::target::ProbeSet;
-use crate::core::health::{Failure, Outcome, Sample, Vantage};
+use crate::core::health::{Failure, Outcome, Sample, SecretFaults, Vantage};
 use crate::core::model::{BackendName, Timestamp};
 
 /// A good bound for the channel of samples: half a second of 2,000 probes a second, 10,000 backends each 5 s. A receiver
@@ -103,6 +103,7 @@ pub struct Prober {
     settings: ProberSettings,
     stats: ProberStats,
     suspicions: Suspicions,
+    secret_faults: watch::Sender<SecretFaults>,
     epoch: Instant,
 }
 
@@ -111,7 +112,14 @@ impl Prober {
     pub fn new(settings: ProberSettings) -> Result<Self, ProberError> {
         let epoch = Instant::now();
         let connectors = Connectors::new().map_err(ProberError::Tls)?;
-        Ok(Self { connectors, settings, stats: ProberStats::new(epoch), suspicions: Suspicions::default(), epoch })
+        Ok(Self {
+            connectors,
+            settings,
+            stats: ProberStats::new(epoch),
+            suspicions: Suspicions::default(),
+            secret_faults: watch::Sender::default(),
+            epoch,
+        })
     }
 
     /// A handle on what it is doing.
@@ -122,6 +130,11 @@ impl Prober {
     /// Where it is told of backends that clients meet errors of.
     pub fn suspicions(&self) -> Suspicions {
         self.suspicions.clone()
+    }
+
+    /// The secrets that probes could not be given.
+    pub fn secret_faults(&self) -> watch::Receiver<SecretFaults> {
+        self.secret_faults.subscribe()
     }
 
     /// Probes the newest set until `shutdown`, or until nobody receives samples any more. A set that has no sender any
@@ -135,8 +148,9 @@ impl Prober {
         samples: mpsc::Sender<Sample>,
         shutdown: CancellationToken,
     ) {
-        let Self { connectors, settings, stats, suspicions, epoch } = self;
+        let Self { connectors, settings, stats, suspicions, secret_faults: faults, epoch } = self;
         let ProberSettings { concurrency, idle_connections, clock, secrets } = settings;
+        let secrets = SecretReader { secrets, clock: Arc::clone(&clock), faults };
         let means = Means { connectors, secrets };
         let worker = Arc::new(Worker { means, clock, samples, stats, shutdown });
         let schedule = Schedule::new(epoch, Bounds { concurrency, idle_connections, fast: FAST });
@@ -197,6 +211,7 @@ struct Done {
 impl Floor {
     fn take(&mut self, set: &ProbeSet) {
         let obsolete = self.schedule.update(set, Instant::now());
+        self.worker.means.secrets.follow(set);
         debug!(backends = set.len(), obsolete = obsolete.len(), "prober took a new set");
         for ticket in obsolete {
             // Its sample would be taken for one of the new target.

@@ -4,7 +4,12 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::core::inventory::SecretName;
+use tokio::sync::watch;
+
+use super::Clock;
+use super::target::ProbeSet;
+use crate::core::health::{SecretFault, SecretFaults};
+use crate::core::inventory::{SecretName, SecretText};
 
 /// Longest secret that is read, in bytes. Headers of more are refused by most servers.
 const SECRET_MAX: u64 = 8 * 1024;
@@ -63,28 +68,30 @@ impl Secrets {
 
     /// Reads a secret anew, so that one that was renewed is known. A file is a few bytes in memory: reading it costs less
     /// than the probe that needs it.
-    pub(super) fn read(&self, name: &SecretName) -> Result<String, SecretError> {
+    fn read(&self, name: &SecretName) -> Result<String, SecretError> {
         let fault = |why: &str| SecretError(format!("secret `{name}` {why}"));
         if !self.allows(name) {
             return Err(fault(&format!("is not allowed: start bascule with `--allow-secret {name}`, or remove it")));
         }
         let text = match name {
-            SecretName::Env(variable) => {
-                std::env::var(variable).map_err(|_| fault("is not set, or not text, in bascule's environment"))?
-            }
+            SecretName::Env(variable) => std::env::var(variable).map_err(|_| {
+                fault("is not set, or not text, in bascule's environment: set it, and start bascule again")
+            })?,
             SecretName::File(path) => {
                 let mut text = String::new();
                 let read = File::open(path).and_then(|file| file.take(SECRET_MAX + 1).read_to_string(&mut text));
-                read.map_err(|error| fault(&format!("cannot be read: {error}")))?;
+                read.map_err(|error| fault(&format!("cannot be read: {error}; put it there, readable for bascule")))?;
                 text
             }
         };
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() {
-            return Err(fault("is empty"));
+            return Err(fault("is empty: write it there"));
         }
         if text.len() as u64 > SECRET_MAX || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(fault("is no line of visible ASCII of at most 8 KiB, so no header carries it"));
+            return Err(fault(
+                "is no line of visible ASCII of at most 8 KiB, so no header carries it: write it as one",
+            ));
         }
         Ok(text.to_owned())
     }
@@ -95,6 +102,73 @@ impl Secrets {
             (AllowedSecret::Folder(folder), SecretName::File(path)) => is_within(Path::new(path), folder),
             (AllowedSecret::Folder(_), SecretName::Env(_)) => false,
         })
+    }
+}
+
+/// Reads secrets for probes, and keeps what came of it for who asks.
+pub(super) struct SecretReader {
+    pub(super) secrets: Secrets,
+    pub(super) clock: Clock,
+    pub(super) faults: watch::Sender<SecretFaults>,
+}
+
+impl SecretReader {
+    /// Reads a secret. That it cannot be read is a fault until it can.
+    pub(super) fn read(&self, name: &SecretName) -> Result<String, SecretError> {
+        let read = self.secrets.read(name);
+        match &read {
+            Ok(_) => self.forget(|faulty| faulty == name),
+            Err(SecretError(reason)) => self.keep(name, reason),
+        }
+        read
+    }
+
+    /// Looks whether the secrets of a text can be read.
+    pub(super) fn look(&self, text: &SecretText) {
+        for name in text.names() {
+            // It is kept.
+            let _ = self.read(name);
+        }
+    }
+
+    /// Forgets the faults of what no probe names any more.
+    pub(super) fn follow(&self, set: &ProbeSet) {
+        self.forget(|faulty| set.values().all(|target| target.probe.secrets().all(|(_, name)| name != faulty)));
+    }
+
+    fn keep(&self, name: &SecretName, reason: &str) {
+        self.faults.send_if_modified(|faults| match faults.get_mut(name) {
+            Some(fault) if fault.reason == *reason => false,
+            // It goes on, and keeps its beginning.
+            Some(fault) => {
+                reason.clone_into(&mut fault.reason);
+                true
+            }
+            None => {
+                let fault = SecretFault { reason: reason.to_owned(), since: (self.clock)() };
+                faults.insert(name.clone(), fault);
+                true
+            }
+        });
+    }
+
+    fn forget(&self, is_over: impl Fn(&SecretName) -> bool) {
+        // Mostly there are none, and thousands of probes read a secret.
+        if self.faults.borrow().is_empty() {
+            return;
+        }
+        self.faults.send_if_modified(|faults| {
+            let before = faults.len();
+            faults.retain(|name, _| !is_over(name));
+            faults.len() < before
+        });
+    }
+}
+
+impl fmt::Debug for SecretReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { secrets: _, clock: _, faults } = self;
+        f.debug_struct("SecretReader").field("faults", faults).finish_non_exhaustive()
     }
 }
 

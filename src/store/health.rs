@@ -29,13 +29,14 @@ pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHea
     let mut upsert = connection.prepare_cached(
         "INSERT INTO health
              (backend, verdict, since, passes, fails, last_at, last_latency_ns, last_outcome, hours, target,
-              flap_score, flap_at, held_until)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+              flap_score, flap_at, held_until, counted_since)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (backend) DO UPDATE SET
              verdict = excluded.verdict, since = excluded.since, passes = excluded.passes, fails = excluded.fails,
              last_at = excluded.last_at, last_latency_ns = excluded.last_latency_ns,
              last_outcome = excluded.last_outcome, hours = excluded.hours, target = excluded.target,
-             flap_score = excluded.flap_score, flap_at = excluded.flap_at, held_until = excluded.held_until",
+             flap_score = excluded.flap_score, flap_at = excluded.flap_at, held_until = excluded.held_until,
+             counted_since = excluded.counted_since",
     )?;
     for (backend, health) in health {
         let BackendHealth {
@@ -67,6 +68,7 @@ pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHea
             score,
             flap_at,
             held_until,
+            availability.since(),
         ])?;
     }
     Ok(())
@@ -75,7 +77,7 @@ pub(super) fn record(connection: &Connection, health: &[(BackendName, BackendHea
 fn all(connection: &Connection) -> rusqlite::Result<BTreeMap<BackendName, BackendHealth>> {
     let mut query = connection.prepare_cached(
         "SELECT backend, verdict, since, passes, fails, last_at, last_latency_ns, last_outcome, hours, target,
-             flap_score, flap_at, held_until
+             flap_score, flap_at, held_until, counted_since
          FROM health",
     )?;
     query.query_map([], from_row)?.collect()
@@ -97,7 +99,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(BackendName, BackendHealth)> {
         passes: row.get(3)?,
         fails: row.get(4)?,
         last,
-        availability: Availability::from_hours(hours.into_iter().map(hour_from_row).collect()),
+        availability: Availability::kept(hours.into_iter().map(hour_from_row).collect(), row.get(13)?),
         flap: Flap { score: row.get(10)?, at: row.get(11)?, held_until: row.get(12)? },
         told: Told::default(),
         share: Share::default(),

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_events.sql"),
     include_str!("migrations/0007_steering.sql"),
     include_str!("migrations/0008_quarantine.sql"),
+    include_str!("migrations/0009_observed_since.sql"),
 ];
 
 /// The newest version of the state file that this program knows.

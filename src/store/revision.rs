@@ -21,11 +21,16 @@ pub enum RevisionOutcome {
         /// These services, by name.
         quarantine: Vec<Quarantined>,
     },
+    /// It takes out much, and is not served until somebody says that this is meant.
+    Held {
+        /// What it takes out.
+        reason: String,
+    },
     /// It has errors, and is not.
     Rejected {
-        /// How many errors.
+        /// How many errors; at least one.
         errors: u32,
-        /// The first of them.
+        /// The one that is in the way, and how many others there are.
         first: String,
     },
 }
@@ -41,7 +46,7 @@ impl RevisionOutcome {
         match self {
             Self::Accepted => Some(&[]),
             Self::Composed { quarantine } => Some(quarantine),
-            Self::Rejected { .. } => None,
+            Self::Held { .. } | Self::Rejected { .. } => None,
         }
     }
 }
@@ -155,6 +160,8 @@ fn insert(connection: &Connection, seq: i64, row: &RevisionRow) -> rusqlite::Res
     let RevisionRow { info: RevisionInfo { id, author, subject, committed_at }, outcome, read_at } = row;
     let (accepted, errors, first) = match outcome {
         RevisionOutcome::Accepted | RevisionOutcome::Composed { .. } => (true, 0, ""),
+        // It is held for no error: that is how it is known again.
+        RevisionOutcome::Held { reason } => (false, 0, reason.as_str()),
         RevisionOutcome::Rejected { errors, first } => (false, *errors, first.as_str()),
     };
     let quarantine = Json(outcome.quarantine().unwrap_or_default());
@@ -250,10 +257,10 @@ fn newest(connection: &Connection, limit: u32) -> rusqlite::Result<BTreeMap<i64,
              FROM revisions ORDER BY seq DESC LIMIT ?1",
         )?
         .query_map([limit], |row| {
-            let outcome = if row.get(5)? {
-                RevisionOutcome::served(row.get::<_, Json<_>>(9)?.0)
-            } else {
-                RevisionOutcome::Rejected { errors: row.get(6)?, first: row.get(7)? }
+            let outcome = match (row.get(5)?, row.get(6)?) {
+                (true, _) => RevisionOutcome::served(row.get::<_, Json<_>>(9)?.0),
+                (false, 0) => RevisionOutcome::Held { reason: row.get(7)? },
+                (false, errors) => RevisionOutcome::Rejected { errors, first: row.get(7)? },
             };
             Ok((row.get(4)?, RevisionRow { info: info(row)?, outcome, read_at: row.get(8)? }))
         })?

@@ -84,10 +84,10 @@ fn an_empty_list_of_hosts_or_paths_is_for_nobody() {
     ]);
     let server = json!({"listen": [":8080"], "automatic_https": {"disable": true}, "routes": routes});
     let import = imported(&json!({"apps": {"http": {"servers": {"web": server}}}}));
-    assert!(import.is_explained(), "{}", text(&import));
+    assert!(import.is_explained(), "{}", text(&import, Extent::Whole));
     let backends: Vec<_> = import.files.iter().filter(|(path, _)| path.starts_with("backends/")).collect();
     assert!(backends.len() == 1 && backends[0].1.contains("10.0.0.3"), "{backends:?}");
-    assert!(text(&import).contains("no request can match it here"), "{}", text(&import));
+    assert!(text(&import, Extent::Whole).contains("no request can match it here"), "{}", text(&import, Extent::Whole));
 }
 
 #[test]

@@ -118,6 +118,7 @@ impl Running {
             failbacks: failbacks_rx,
             remembered: std::collections::BTreeMap::default(),
             guard: None,
+            looks: Arc::default(),
             heard: Arc::<RelayLog>::default(),
             plans: plans_tx,
             reports: reports_tx,

@@ -1,13 +1,14 @@
 //! See `src/core/status.rs`.
 
 mod layers;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bascule::core::health::{
-    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, Share, Told,
-    Verdict,
+    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, SecretFaults,
+    Share, Told, Verdict,
 };
 use bascule::core::inventory::{BackendState, Desired, QuarantineFault, Quarantined};
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
@@ -44,6 +45,8 @@ const TEXTS: Texts<'static> = Texts {
 
 fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
     let hours = vec![HourCount { hour: Hour::from(NOW), passes: 999, fails: 1 }];
+    // As long as it is what it is; longer than a day is a day.
+    let counted_since = Some(ago(seconds.max(180)));
     BackendHealth {
         target: None,
         verdict,
@@ -52,7 +55,7 @@ fn health(verdict: Verdict, seconds: i64, outcome: Outcome) -> BackendHealth {
         passes: 12,
         fails: 0,
         last: Some(LastSample { at: ago(2), latency: Duration::from_micros(1_250), outcome }),
-        availability: Availability::from_hours(hours),
+        availability: Availability::kept(hours, counted_since),
         flap: Flap::default(),
         told: Told::default(),
         share: Share::default(),
@@ -156,11 +159,13 @@ fn whole() -> StatusDto {
         now: NOW,
         served: Some((&info, &desired)),
         quarantine: &quarantine(),
+        is_strict: false,
         fetched_at: Some(ago(5)),
         source_faults: [None, Some(&fault)],
         newest: None,
         pin: None,
         observed: &observed,
+        secrets: &SecretFaults::new(),
         layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: Some(&plan),
@@ -181,11 +186,13 @@ fn seen(
         now: NOW,
         served: Some((&info, desired)),
         quarantine: &[],
+        is_strict: false,
         fetched_at: None,
         source_faults: [None, None],
         newest: None,
         pin: None,
         observed,
+        secrets: &SecretFaults::new(),
         layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan,
@@ -199,11 +206,13 @@ fn empty() -> StatusDto {
         now: NOW,
         served: None,
         quarantine: &[],
+        is_strict: false,
         fetched_at: None,
         source_faults: [None, None],
         newest: None,
         pin: None,
         observed: &observed,
+        secrets: &SecretFaults::new(),
         layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: None,
@@ -218,11 +227,13 @@ fn told(source: Option<&Fault>, refusal: &Fault) -> (Vec<String>, usize) {
         now: NOW,
         served: None,
         quarantine: &[],
+        is_strict: false,
         fetched_at: Some(ago(90)),
         source_faults: [source, Some(refusal)],
         newest: None,
         pin: None,
         observed: &observed,
+        secrets: &SecretFaults::new(),
         layers: &Layers::default(),
         overrides: &Overrides::new(),
         plan: None,

@@ -113,6 +113,7 @@ impl Controller {
             failbacks: failbacks_rx,
             remembered: chosen,
             guard: Some(InventoryGuard::default()),
+            looks: Arc::default(),
             heard: Arc::clone(&heard),
             plans: plans_tx,
             reports: reports_tx,

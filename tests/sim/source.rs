@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bascule::core::health::{Failure, Outcome, Sample, Told, Vantage};
-use bascule::core::inventory::{Composed, Loaded, load};
+use bascule::core::inventory::{Composed, Loaded, Uncomposed, load};
 use bascule::core::model::{BackendName, FileSet, Revision, RevisionInfo};
 use bascule::git::{Faulty, Moved, Revisions, Snapshot, SourceError};
 use bascule::probe::{ProbeSet, ProbeTarget};
@@ -61,7 +61,7 @@ impl Revisions for FakeSource {
         Some(load(&files, revision))
     }
 
-    async fn compose(&self, faulty: Faulty, last_good: FileSet) -> Option<Composed> {
+    async fn compose(&self, faulty: Faulty, last_good: FileSet) -> Result<Composed, Uncomposed> {
         faulty.compose(&last_good)
     }
 }

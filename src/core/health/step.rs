@@ -148,6 +148,7 @@ pub fn clock_set(health: &mut BackendHealth, millis: i64) {
     for at in moments.into_iter().flatten().chain(health.last.as_mut().map(|last| &mut last.at)) {
         *at = at.by_clock_set(millis);
     }
+    health.availability.clock_set(millis);
 }
 
 /// Takes up what the state file knows. A verdict goes on. The counts towards the next one begin anew: they were written some
@@ -156,6 +157,7 @@ pub fn clock_set(health: &mut BackendHealth, millis: i64) {
 pub fn resume(health: &mut BackendHealth, now: Timestamp) {
     (health.passes, health.fails) = (0, 0);
     health.since = health.since.map(|since| since.min(now));
+    health.availability.resume(now);
     if let Some(last) = &mut health.last {
         last.at = last.at.min(now);
     }

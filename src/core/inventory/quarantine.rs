@@ -35,6 +35,21 @@ pub struct Composed {
     pub at_fault: BTreeMap<String, AtFault>,
 }
 
+impl Composed {
+    /// The same for people, of an inventory whose files have this before their paths: `inventory/`.
+    #[must_use]
+    pub fn told(mut self, prefix: &str) -> Self {
+        let told = |(service, AtFault { mut fault, is_kept }): (String, AtFault)| {
+            fault.file.insert_str(0, prefix);
+            // No name of a service has a slash: it is a path.
+            let service = if service.contains('/') { format!("{prefix}{service}") } else { service };
+            (service, AtFault { fault, is_kept })
+        };
+        self.at_fault = self.at_fault.into_iter().map(told).collect();
+        self
+    }
+}
+
 /// Why a service stays behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtFault {
@@ -64,7 +79,7 @@ pub struct Quarantined {
 pub struct QuarantineFault {
     /// The diagnostic's code, which `bascule explain` knows.
     pub code: String,
-    /// File, relative to the inventory's root.
+    /// File, as it is in the repository once it is told.
     pub file: String,
     /// Line, counted from 1; none where the fault is of the whole file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,28 +143,40 @@ impl Quarantined {
     }
 }
 
+/// Why nothing can be served of a revision that has errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uncomposed {
+    /// This error is in the way: it is not a service's (of a site, an edge, or the inventory as a whole), or the service
+    /// that it is of cannot stay as it was.
+    For(Box<Diagnostic>),
+    /// No inventory was found that passes the check, and no error is more in the way than another one.
+    NoneFits,
+}
+
 /// Composes what can be served of a revision that has errors: each service that they are of as `last_good` has it, with
 /// its backends, and everything else as the revision has it.
 ///
-/// None where an error is not a service's (of a site, an edge, or the inventory as a whole), or where no such inventory
-/// passes the check: then the revision is held as a whole. `diagnostics` are those of the revision.
+/// Where that is nothing, the revision is held as a whole. `diagnostics` are those of the revision.
 pub fn compose(
     next: &FileSet,
     revision: &Revision,
     diagnostics: &[Diagnostic],
     last_good: &FileSet,
-) -> Option<Composed> {
+) -> Result<Composed, Uncomposed> {
     let (written, last) = (Pieces::of(next), Pieces::of(last_good));
-    let mut blamed = blame::blame(diagnostics, &written, &last)?;
+    let held_for = |error: &Diagnostic| Uncomposed::For(Box::new(error.clone()));
+    let mut blamed = blame::blame(diagnostics, &written, &last).map_err(held_for)?;
     let mut at_fault: BTreeMap<String, Diagnostic> = BTreeMap::new();
     for _ in 0..ROUNDS_MAX {
         let known = at_fault.len();
+        let first = blamed.keys().next().cloned();
         for (service, diagnostic) in blamed {
             at_fault.entry(service).or_insert(diagnostic);
         }
         widen(&mut at_fault, &written, &last);
         if at_fault.len() == known {
-            return None; // It is at fault as it was served last: what changed around it is what is wrong.
+            // It is at fault as it was served last: what changed around it is what is wrong.
+            return Err(first.and_then(|it| at_fault.get(&it)).map_or(Uncomposed::NoneFits, held_for));
         }
         let files = put_together(next, &written, &last, &at_fault.keys().map(String::as_str).collect());
         let loaded = load(&files, revision.clone());
@@ -159,11 +186,16 @@ pub fn compose(
                 (service, AtFault { fault: QuarantineFault::of(&diagnostic), is_kept })
             };
             let at_fault = at_fault.into_iter().map(reason).collect();
-            return Some(Composed { files, desired, diagnostics: loaded.diagnostics, at_fault });
+            return Ok(Composed { files, desired, diagnostics: loaded.diagnostics, at_fault });
         }
-        blamed = blame::blame(&loaded.diagnostics, &Pieces::of(&files), &last)?;
+        let now = Pieces::of(&files);
+        blamed = blame::blame(&loaded.diagnostics, &now, &last).map_err(|error| {
+            // Nobody wrote what was put together: its service has an error of its own, for which it cannot stay as it was.
+            let mut owners = blame::owners(error, &now, &last).into_iter();
+            owners.find_map(|owner| at_fault.get(&owner)).map_or(Uncomposed::NoneFits, held_for)
+        })?;
     }
-    None
+    Err(Uncomposed::NoneFits)
 }
 
 /// Takes in what cannot be told from what is at fault: documents that stand in one piece with it, and services that the

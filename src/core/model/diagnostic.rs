@@ -76,6 +76,11 @@ impl Diagnostic {
     pub fn sort_key(&self) -> (&str, Option<Place>, Severity, &str, &str) {
         (&self.file, self.place, self.severity, self.code, &self.message)
     }
+
+    /// The same line as its `Display`, of an inventory whose files have this before their paths: `inventory/`.
+    pub fn told(&self, prefix: &str) -> String {
+        if self.file.is_empty() { self.to_string() } else { format!("{prefix}{self}") }
+    }
 }
 
 impl fmt::Display for Diagnostic {

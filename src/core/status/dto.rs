@@ -163,6 +163,9 @@ pub struct BackendDto {
     pub last: Option<LastSampleDto>,
     /// Share of passed probes in the last 24 hours, from 0 to 1.
     pub availability: Option<f64>,
+    /// Of how long that is, in seconds: a day at most.
+    #[serde(default)]
+    pub availability_seconds: Option<u64>,
     /// When its certificate ends; none where it has presented none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_ends: Option<Timestamp>,

@@ -20,7 +20,7 @@ pub struct PastDto {
     pub before: Option<RevisionDto>,
     /// What it does beside that, for people; none where one of them has errors, or there is none.
     pub changes: Option<String>,
-    /// What is wrong with it, by file and line.
+    /// What is wrong with it, by file and line: first what services are in quarantine for, where it was served without.
     pub faults: Vec<String>,
 }
 

@@ -77,8 +77,21 @@ impl RefusedServiceDto {
 /// What is said of a service in quarantine as a fault.
 pub(super) fn of_revision(quarantined: &Quarantined) -> String {
     let Quarantined { revision, kept, fault, .. } = quarantined;
+    format!("in quarantine since revision {}: {}; {}", revision.short(), cured(fault), stays(kept.as_ref()))
+}
+
+/// The fault that a service is in quarantine for, in a revision of the past.
+pub fn fault_of(quarantined: &Quarantined) -> String {
+    let Quarantined { service, kept, fault, .. } = quarantined;
+    let standing = kept
+        .as_ref()
+        .map_or_else(|| "was left out".to_owned(), |kept| format!("stayed as of revision {}", kept.short()));
+    format!("{}; service {service} {standing}", cured(fault))
+}
+
+fn cured(fault: &QuarantineFault) -> String {
     let hint = fault.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    format!("in quarantine since revision {}: {fault}{hint}; {}", revision.short(), stays(kept.as_ref()))
+    format!("{fault}{hint}")
 }
 
 /// What is said of a service that an edge refuses as a fault.

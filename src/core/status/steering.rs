@@ -46,7 +46,7 @@ pub struct SteeredDto {
 /// The answer of `POST /v1/reconcile`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReconcileDto {
-    /// When the source was asked to be read; what `/v1/status` says later was read after it.
+    /// When the source was asked to be read, and the edges to be looked at; what `/v1/status` says later was seen after it.
     pub at: Timestamp,
 }
 
@@ -69,6 +69,9 @@ pub enum EntryDto {
         revision: RevisionDto,
         /// True where it was served.
         accepted: bool,
+        /// True where it was not served for what it takes out, and not for errors.
+        #[serde(default)]
+        held: bool,
         /// Why not; empty where it was.
         reason: String,
         /// The services that it was served without, as they stayed as they were or out.
@@ -152,15 +155,10 @@ pub fn history_text(entries: &[EntryDto], now: Timestamp, paint: Paint) -> Strin
                 };
                 writeln!(out, "{ago:>4} ago  {served}  {}  {}{without}", named(revision), revision.author)
             }
-            EntryDto::Revision { revision, accepted: false, reason, .. } => {
+            EntryDto::Revision { revision, accepted: false, held, reason, .. } => {
                 let first = reason.lines().next().unwrap_or_default();
-                writeln!(
-                    out,
-                    "{ago:>4} ago  {}  {}  {}: {first}",
-                    paint.bad("refused"),
-                    named(revision),
-                    revision.author
-                )
+                let word = if *held { paint.doubtful("held   ") } else { paint.bad("refused") };
+                writeln!(out, "{ago:>4} ago  {word}  {}  {}: {first}", named(revision), revision.author)
             }
             EntryDto::Step(step) => writeln!(out, "{ago:>4} ago  {}  {}", paint.doubtful("by hand"), step.words()),
         };

@@ -202,7 +202,8 @@ fn write_backend(out: &mut String, backend: &BackendDto, now: Timestamp, paint: 
         }
     }
     if let Some(availability) = backend.availability {
-        write!(out, "  {:.1} % of 24h", availability * 100.0)?;
+        let length = backend.availability_seconds.map_or_else(|| "24h".to_owned(), span);
+        write!(out, "  {:.1} % of {length}", availability * 100.0)?;
     }
     if let Some(reason) = &backend.reason {
         write!(out, "  ({reason})")?;

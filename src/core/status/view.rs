@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
 use super::quarantine::{of_edge, of_revision};
+use super::secrets;
 use super::site::{Sites, age, event_dto};
 use super::{
     AppliedDto, BackendDto, EdgeDto, EdgeState, FaultDto, LastSampleDto, OverrideDto, PinDto, QuarantinedDto,
     RefusedService, RefusedServiceDto, RelayState, RevisionDto, ServiceDto, StatusDto,
 };
-use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome};
+use crate::core::health::{BackendHealth, Freshness, Layers, Observed, Outcome, SecretFaults};
 use crate::core::inventory::{BackendState, Desired, Edge, Quarantined};
 use crate::core::model::{Digest, EdgeName, Revision, RevisionInfo, Timestamp, counted};
 use crate::core::routing::{EffectiveService, Leaving, Member, Override, Overrides, Plan, Role, Serving};
@@ -21,6 +22,8 @@ pub struct Inputs<'a> {
     pub served: Option<(&'a RevisionInfo, &'a Desired)>,
     /// The services that it is served without.
     pub quarantine: &'a [Quarantined],
+    /// True where a newer revision is served only without any error (`run --strict`).
+    pub is_strict: bool,
     /// When the source was last read with success.
     pub fetched_at: Option<Timestamp>,
     /// What is wrong with the source, and with its newest revision.
@@ -31,6 +34,8 @@ pub struct Inputs<'a> {
     pub pin: Option<&'a Step>,
     /// What probes say.
     pub observed: &'a Observed,
+    /// Secrets that probes could not be given.
+    pub secrets: &'a SecretFaults,
     /// What is known of tunnels, and what happened lately.
     pub layers: &'a Layers,
     /// What operators say.
@@ -98,11 +103,13 @@ pub fn view(inputs: &Inputs<'_>) -> StatusDto {
         now,
         served,
         quarantine,
+        is_strict: _,
         fetched_at,
         source_faults: _,
         newest,
         pin,
         observed,
+        secrets: _,
         layers,
         overrides,
         plan,
@@ -165,7 +172,10 @@ fn faults(inputs: &Inputs<'_>, pin: Option<&PinDto>, sites: Option<&Sites<'_>>) 
         faults.push(fault((*scope).to_owned(), message, *since, details));
     }
     for it in inputs.quarantine {
-        let details = [format!("`bascule explain {}` says more", it.fault.code)];
+        let mut details = vec![format!("`bascule explain {}` says more", it.fault.code)];
+        if inputs.is_strict {
+            details.push("bascule runs with `--strict`: no newer revision is served before it has no error".to_owned());
+        }
         faults.push(fault(format!("service {}", it.service), of_revision(it), it.since, &details));
     }
     // That somebody holds it where it is, is no fault; that the source has gone on since is what must not be forgotten.
@@ -183,6 +193,9 @@ fn faults(inputs: &Inputs<'_>, pin: Option<&PinDto>, sites: Option<&Sites<'_>>) 
         faults.push(fault("prober".to_owned(), message, since, &[]));
     }
     faults.extend(sites.map_or_else(Vec::new, Sites::faults));
+    if let Some((_, desired)) = inputs.served {
+        faults.extend(secrets::faults(desired, inputs.secrets, now));
+    }
     for hold in inputs.plan.map_or(&[][..], |plan| &plan.holds) {
         let services = inputs.plan.map(|plan| &plan.effective.services);
         let since = if let Some(service) = hold.service() {
@@ -251,6 +264,7 @@ fn backend_dto(member: &Member, observed: &Observed, now: Timestamp) -> BackendD
             failure: failure(&last.outcome),
         }),
         availability: health.availability.share(),
+        availability_seconds: health.availability.length(now).map(|length| length.as_secs()),
         certificate_ends: health.told.certificate_ends,
         warnings: warnings(member, health, now),
     }

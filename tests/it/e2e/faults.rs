@@ -34,10 +34,10 @@ async fn a_bad_commit_is_refused_by_file_and_line_and_a_mended_one_clears_it() {
     assert_eq!(status.revision.expect("served").id, good, "the last good revision stays");
     let fault = &status.faults[0];
     assert_eq!(fault.scope, "inventory");
-    assert_eq!(fault.details, ["backends/bad.yaml:3:7: error[unknown-site]: no site is named `dijno`"]);
+    assert_eq!(fault.details, ["inventory/backends/bad.yaml:3:7: error[unknown-site]: no site is named `dijno`"]);
     assert!(world.ask().await.is_ok());
     let (succeeded, text) = world.status_text();
-    assert!(succeeded && text.contains("backends/bad.yaml:3:7: error[unknown-site]"), "{text}");
+    assert!(succeeded && text.contains("inventory/backends/bad.yaml:3:7: error[unknown-site]"), "{text}");
 
     // A source that cannot be read for a while does not make anybody forget what is wrong with its newest revision.
     std::fs::rename(world.path("remote.git"), world.path("away.git")).expect("the repository is moved");

@@ -59,7 +59,8 @@ async fn each_commit_is_told_once_how_it_stands() {
         let bad = world.commit_and_push("Misspell a site");
         let set = wait_for_status(&server, &bad, failure).await;
         assert_eq!(set.context, CONTEXT);
-        let words = "not all of it is served: backends/bad.yaml:3:7: error[unknown-site]: no site is named `dijno`";
+        let words =
+            "not all of it is served: inventory/backends/bad.yaml:3:7: error[unknown-site]: no site is named `dijno`";
         assert_eq!(set.description, words);
 
         // A start anew posts nothing of it again.

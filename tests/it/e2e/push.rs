@@ -79,6 +79,9 @@ async fn a_commit_that_changes_nothing_at_the_edge_is_served_without_a_push() {
     let second = world.commit_and_push("Say where a site is");
     let after = world.wait_for_revision(&second).await;
     assert_eq!(before.edges[0].pushes, after.edges[0].pushes);
+    // An operator's reconciliation looks at once.
+    let said = world.run(&["reconcile", "--wait", "--timeout", "20s"]).succeeded();
+    assert!(said.contains(&format!("revision {} \"Say where a site is\" is served by ovh", &second[..12])), "{said}");
     assert!(world.terminate().await);
     let store = Store::open(&world.path("bascule.db")).expect("the state file opens");
     let last = store.last_applied("ovh".parse().expect("a name")).await.expect("a read").expect("an apply");

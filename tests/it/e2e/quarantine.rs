@@ -62,7 +62,7 @@ async fn of_a_hundred_services_ninety_nine_move_on() {
     drop(gone);
     let bad = world.commit_and_push("All move, and one is misspelled");
     let status = world.wait_for_revision(&bad).await;
-    let said = "s42: services/s42.yaml:4:1: error[unknown-key]: unknown key `helth`";
+    let said = "s42: inventory/services/s42.yaml:4:1: error[unknown-key]: unknown key `helth`";
     assert_eq!(
         (words(&status), status.edges[0].state, status.services.len()),
         (vec![said.to_owned()], EdgeState::InSync, 100)
@@ -86,18 +86,36 @@ async fn of_a_hundred_services_ninety_nine_move_on() {
     assert_eq!(world.api("/readyz").await, Some(200));
     let waited = world.run(&["reconcile", "--wait"]);
     assert_eq!(waited.code, Some(1), "{}", waited.stdout);
-    assert!(waited.stderr.contains("is served by ovh, without s42: services/s42.yaml:4:1"), "{}", waited.stderr);
+    assert!(
+        waited.stderr.contains("is served by ovh, without s42: inventory/services/s42.yaml:4:1"),
+        "{}",
+        waited.stderr
+    );
     let history = world.run(&["history"]).succeeded();
     assert!(
-        history.lines().next().is_some_and(|line| line.contains("without s42: services/s42.yaml:4:1")),
+        history.lines().next().is_some_and(|line| line.contains("without s42: inventory/services/s42.yaml:4:1")),
         "{history}"
     );
+    let shown = world.run(&["history", "show", &bad[..12]]).succeeded();
+    let line = format!("\nfaults\n  {}", said.trim_start_matches("s42: "));
+    assert!(shown.contains(&line), "{shown}");
+    assert!(shown.contains(&format!("; service s42 stayed as of revision {}\n", &first[..12])), "{shown}");
 
     world.kill();
     world.start();
     let status = world.wait_for_revision(&bad).await;
     assert_eq!(words(&status), [said]);
     is_as_it_was(&world).await;
+
+    // What strictness means for it is said; it goes on until all is good.
+    world.kill();
+    let repository = world.path("remote.git").display().to_string();
+    world.start_with(&repository, "30s", &["--resync", "1s", "--strict"]);
+    let status = world.wait_for_revision(&bad).await;
+    assert_eq!(words(&status), [said]);
+    let told = &status.faults[0].details;
+    assert!(told.iter().any(|line| line.contains("`--strict`: no newer revision is served")), "{told:?}");
+    assert!(world.log().contains("service in quarantine since before `--strict`"), "{}", world.log());
 
     declare(&world, "s42", (2, ""), &backends[usize::from(BAD)]);
     let mended = world.commit_and_push("Mend it");

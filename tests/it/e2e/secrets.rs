@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bascule::core::status::StatusDto;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::world::World;
+use super::world::{DOMAIN, World, backend};
 
 /// Something that no log and no status may hold.
 const SECRET: &str = "correct-horse-battery";
@@ -95,6 +96,59 @@ async fn a_password_in_the_url_is_used_and_never_shown() {
     let (world, forge) = (World::new().await, Forge::start().await);
     let repository = format!("http://ops:{SECRET}@{}/infra.git", forge.address);
     assert_kept(world, &forge, &repository, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_a_probe_that_is_missing_is_a_fault_until_it_is_there() {
+    let mut world = World::new().await;
+    let only = backend("api-dijon-1", 1, 1).await;
+    let (allowed, elsewhere) = (world.path("secrets"), world.path("elsewhere"));
+    std::fs::create_dir(&allowed).expect("a folder");
+    std::fs::write(&elsewhere, SECRET).expect("a file is written");
+    let token = allowed.join("token");
+    let write = |world: &World, file: &std::path::Path| {
+        let health =
+            format!("{{ path: /health, headers: {{ X-Key: 'k ${{file:{}}}' }}, interval: 200ms }}", file.display());
+        world.write("services/api.yaml", &format!("name: api\ndomains: [{DOMAIN}]\nhealth: {health}\n"));
+    };
+    write(&world, &token);
+    world.write_backend("api", &only);
+    world.commit_and_push("Declare a service");
+    let repository = world.path("remote.git").display().to_string();
+    world.start_with(
+        &repository,
+        "30s",
+        &["--log", "trace", "--allow-secret", &format!("file:{}/", allowed.display())],
+    );
+
+    let is_up = |status: &StatusDto| {
+        status.faults.is_empty() && status.services.iter().any(|it| it.backends.iter().any(|it| it.verdict == "up"))
+    };
+    let status = world.wait_for("the fault", |status| !status.faults.is_empty()).await;
+    let [fault] = &status.faults[..] else { panic!("{:?}", status.faults) };
+    assert_eq!(fault.scope, "service api");
+    let missing = format!("secret `file:{}` cannot be read: No such file or directory", token.display());
+    for part in ["the header `X-Key` of its probe cannot be sent", &missing, "put it there", "api-dijon-1"] {
+        assert!(fault.message.contains(part), "{part}: {}", fault.message);
+    }
+    assert!(world.status_text().1.contains(&missing), "{}", world.status_text().1);
+    std::fs::write(&token, SECRET).expect("a file is written");
+    world.wait_for("an end of it", is_up).await;
+
+    write(&world, &elsewhere);
+    world.commit_and_push("Name another file");
+    let status = world.wait_for("another fault", |status| !status.faults.is_empty()).await;
+    let cure = format!("is not allowed: start bascule with `--allow-secret file:{}`", elsewhere.display());
+    assert!(status.faults[0].message.contains(&cure), "{:?}", status.faults);
+    let text = world.status_text().1;
+    // What is not named any more is no fault.
+    write(&world, &token);
+    world.commit_and_push("Name the first file");
+    world.wait_for("an end of that", is_up).await;
+    assert!(world.terminate().await);
+    for (place, text) in [("log", world.log()), ("status", text), ("API", format!("{status:?}"))] {
+        assert!(!text.contains(SECRET), "the {place} has the secret");
+    }
 }
 
 #[test]

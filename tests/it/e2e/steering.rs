@@ -124,6 +124,11 @@ async fn an_operator_lets_a_held_revision_pass() {
     let status = world.wait_for("a hold", |status| !status.faults.is_empty()).await;
     let cure = format!("bascule allow {} --reason", &emptied[..12]);
     assert!(status.faults[0].message.contains(&cure), "{}", status.faults[0].message);
+    for command in [&["history"][..], &["history", "show", &emptied[..12]]] {
+        let history = world.run(command).succeeded();
+        let line = history.lines().find(|line| line.contains("Give up") && line.contains("ago  ")).unwrap_or_default();
+        assert!(line.contains("ago  held     ") && line.contains(": it takes out "), "{history}");
+    }
     let wrong = world.run(&["allow", &old, "--reason", "why not"]);
     assert!(wrong.stderr.contains(&format!("that is {}", &emptied[..12])), "{}", wrong.stderr);
     world.run(&["allow", &emptied[..12], "--reason", "it is over"]).succeeded();

@@ -1,12 +1,13 @@
 //! A revision of which some services are at fault.
 
 use bascule::core::inventory::Quarantined;
+use bascule::store::RevisionOutcome;
 
 use super::*;
 
 const EDGE: &str = "name: ovh\nadmin: http://127.0.0.1:2019\nlisten: [':8080']\ntls: {mode: 'off'}\n";
 const FAULT: &str = "helth: {}\n";
-const SAID: &str = "services/api.yaml:4:1: error[unknown-key]: unknown key `helth`";
+const SAID: &str = "inventory/services/api.yaml:4:1: error[unknown-key]: unknown key `helth`";
 
 fn write(rig: &Rig, path: &str, text: &str) {
     rig.repo.write(&format!("inventory/{path}"), text);
@@ -82,7 +83,8 @@ async fn a_service_with_faults_stays_until_it_is_mended_also_over_a_restart() {
     let more = rig.repo.commit("another is bad");
     let state = wait_for(&mut rig, &more).await;
     assert_eq!(versions(&state), ["api 1", "cron 1", "www 3"]);
-    let new = format!("new {} - | services/new.yaml:4:1: error[unknown-key]: unknown key `helth`", &more[..12]);
+    let new =
+        format!("new {} - | inventory/services/new.yaml:4:1: error[unknown-key]: unknown key `helth`", &more[..12]);
     assert_eq!(words(&state), [old.clone(), new.clone()]);
     assert_eq!(quarantine(&state)[0].since, since, "it goes on");
 
@@ -114,7 +116,17 @@ async fn what_is_no_services_fault_holds_the_revision_and_so_does_strictness() {
     declare(&rig, "www", 2, "");
     write(&rig, "sites/thory.yaml", "name: thory\n");
     let bad = rig.repo.commit("a site is bad too");
-    let state = rig.wait_for_refusal(&[&bad[..12], "is refused", "services/api.yaml:4:1"]).await;
+    // It is named by what has to be mended for anything of it to be served.
+    let head = "is refused: inventory/sites/thory.yaml:1:1: error[missing-key]";
+    let state = rig.wait_for_refusal(&[&bad[..12], head, "(and 1 more error)"]).await;
+    let refused = state.refused.as_ref().map(|it| it.reason.clone()).unwrap_or_default();
+    assert!(refused.starts_with("refused: inventory/sites/thory.yaml:1:1"), "{refused}");
+    let store = &rig.running.as_ref().expect("it runs").store;
+    let RevisionOutcome::Rejected { errors: 2, first: kept } = &store.revisions(1).await.expect("it reads")[0].outcome
+    else {
+        panic!("it is refused for two errors");
+    };
+    assert!(kept.starts_with("inventory/sites/thory.yaml:1:1"), "{kept}");
     assert_eq!((served(&state), versions(&state)[2].as_str()), (Some(first.as_str()), "www 1"));
     rig.stop().await;
 

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{BodyExpectation, SecretText, Tries, UpstreamTls};
+use super::{BodyExpectation, SecretName, SecretText, Tries, UpstreamTls};
 use crate::core::inventory::doc::StatusRange;
 use crate::core::model::{Hostname, RequestPath};
 
@@ -65,6 +65,12 @@ impl Probe {
     /// Longest probe where the service names no limit; never longer than the interval.
     pub const TIMEOUT_MAX: Duration = Duration::from_secs(2);
 
+    /// The secrets that it needs, each with the header that carries it.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &SecretName)> {
+        let headers = self.tries.kinds().filter_map(ProbeKind::headers).flatten();
+        headers.flat_map(|(header, text)| text.names().map(|name| (header.as_str(), name)))
+    }
+
     /// What an answer may take to pass.
     pub fn patience(&self) -> Duration {
         self.latency.unwrap_or(self.timeout)
@@ -83,6 +89,15 @@ pub enum ProbeKind {
 }
 
 impl ProbeKind {
+    /// The headers that it declares; none where it has no headers.
+    fn headers(&self) -> Option<&BTreeMap<String, SecretText>> {
+        match self {
+            Self::Http(probe) => Some(&probe.headers),
+            Self::Grpc(probe) => Some(&probe.headers),
+            Self::Tcp => None,
+        }
+    }
+
     /// What is asked of an address, in one text.
     pub(super) fn identity(&self, upstream: SocketAddr) -> String {
         match self {

@@ -43,6 +43,14 @@ impl SecretText {
         text.contains(OPENS)
     }
 
+    /// The secrets that the text names.
+    pub fn names(&self) -> impl Iterator<Item = &SecretName> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Secret(name) => Some(name),
+        })
+    }
+
     /// The text with each secret in its place, or the first one that could not be read.
     pub fn reveal<E>(&self, mut read: impl FnMut(&SecretName) -> Result<String, E>) -> Result<String, E> {
         let mut whole = String::new();

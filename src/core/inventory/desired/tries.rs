@@ -21,6 +21,15 @@ impl From<ProbeKind> for Tries {
 }
 
 impl Tries {
+    /// All that is tried.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &ProbeKind> {
+        let (one, several) = match self {
+            Self::One(kind) => (Some(kind), &[][..]),
+            Self::All(tries) | Self::Any(tries) => (None, &tries[..]),
+        };
+        one.into_iter().chain(several.iter().map(|it| &it.kind))
+    }
+
     /// What is asked of an address, in one text. That of one try is as it was before there were several, so that what was
     /// stored of it is believed.
     pub(super) fn identity(&self, upstream: SocketAddr) -> String {

@@ -5,23 +5,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::pieces::{Piece, Pieces};
 use crate::core::model::{Diagnostic, Severity};
 
-/// The services that errors are of, each with the first of them. None where one is not a service's.
+/// The services that errors are of, each with the first of them; the first error that is not a service's, where there is one.
 ///
 /// An error that is of one document is its service's. One that is between services is of those that brought it in: what
 /// claims a name or an address that it did not have. A service that is as it was served last is never to blame: what
 /// changed around it is.
-pub(super) fn blame(diagnostics: &[Diagnostic], now: &Pieces, last: &Pieces) -> Option<BTreeMap<String, Diagnostic>> {
+pub(super) fn blame<'d>(
+    diagnostics: &'d [Diagnostic],
+    now: &Pieces,
+    last: &Pieces,
+) -> Result<BTreeMap<String, Diagnostic>, &'d Diagnostic> {
     let mut blamed: BTreeMap<String, Diagnostic> = BTreeMap::new();
     for diagnostic in diagnostics.iter().filter(|it| it.severity == Severity::Error) {
         let guilty = guilty(diagnostic, now, last);
         if guilty.is_empty() {
-            return None;
+            return Err(diagnostic);
         }
         for service in guilty {
             blamed.entry(service).or_insert_with_key(|service| told_of(service, diagnostic, now, last));
         }
     }
-    Some(blamed)
+    Ok(blamed)
+}
+
+/// Whose the place is that an error is told at.
+pub(super) fn owners(error: &Diagnostic, now: &Pieces, last: &Pieces) -> BTreeSet<String> {
+    let pieces = now.at(&error.file, error.place.map(|place| place.line));
+    pieces.flat_map(|piece| now.owners(piece, last)).collect()
 }
 
 /// Whom one error is of; nobody where it is not a service's.

@@ -32,7 +32,7 @@ fn with(changes: &[(&str, &str)]) -> FileSet {
         .collect()
 }
 
-fn composed(next: &FileSet, last_good: &FileSet) -> Option<Composed> {
+fn composed(next: &FileSet, last_good: &FileSet) -> Result<Composed, Uncomposed> {
     let Loaded { desired, diagnostics } = load(next, revision());
     assert!(desired.is_none(), "nothing is wrong with it");
     compose(next, &revision(), &diagnostics, last_good)
@@ -42,7 +42,7 @@ fn composed(next: &FileSet, last_good: &FileSet) -> Option<Composed> {
 /// of every service that is served.
 fn check(changes: &[(&str, &str)], expected: &[&str], services: &[&str]) {
     let found = composed(&with(changes), &with(&[]));
-    let Some(Composed { at_fault, desired, .. }) = found else { panic!("held: {changes:?}") };
+    let Ok(Composed { at_fault, desired, .. }) = found else { panic!("held: {changes:?}") };
     let words = |(service, AtFault { fault, is_kept }): (&String, &AtFault)| {
         let standing = if *is_kept { "kept" } else { "left out" };
         format!("{service} {standing}: {} {}:{}", fault.code, fault.file, fault.line.unwrap_or_default())
@@ -145,22 +145,34 @@ fn one_document_of_a_file_stays_behind_alone_and_the_others_keep_their_lines() {
 #[test]
 fn what_is_no_services_fault_holds_the_revision() {
     let bad = ("services/api.yaml", "name: api\ndomains: [api.example.org]\nhelth: {}\n");
-    for fault in [
-        ("sites/bad.yaml", "name: bad\n"),
-        ("edges/ovh.yaml", "name: ovh\n"),
+    let held_for = |changes: &[(&str, &str)]| match composed(&with(changes), &with(&[])) {
+        Err(Uncomposed::For(error)) => format!("{} {}", error.code, error.file),
+        Err(Uncomposed::NoneFits) => "none fits".to_owned(),
+        Ok(composed) => panic!("composed: {composed:?}"),
+    };
+    // It is named by that, and not by what comes first and is a service's.
+    for (fault, expected) in [
+        (("sites/bad.yaml", "name: bad\n"), "missing-key sites/bad.yaml"),
+        (("edges/ovh.yaml", "name: ovh\n"), "missing-key edges/ovh.yaml"),
         // The service is as it was: what changed is the site.
-        ("sites/all.yaml", "name: dijon\nsubnets: [10.9.0.0/16]\n---\nname: thory\nsubnets: [10.2.0.0/16]\n"),
+        (
+            ("sites/all.yaml", "name: dijon\nsubnets: [10.9.0.0/16]\n---\nname: thory\nsubnets: [10.2.0.0/16]\n"),
+            "outside-subnets backends/api-1.yaml",
+        ),
         // Nobody can say whose it is.
-        ("backends/new.yaml", "{name: [\n"),
+        (("backends/new.yaml", "{name: [\n"), "yaml-syntax backends/new.yaml"),
     ] {
-        assert_eq!(composed(&with(&[fault, bad]), &with(&[])), None, "{fault:?}");
+        assert_eq!(held_for(&[fault, bad]), expected, "{fault:?}");
     }
     let many = "---\n{name: [], domains: [x.example.org]}\n".repeat(150);
-    assert_eq!(composed(&with(&[("services/many.yaml", &many)]), &with(&[])), None, "too many to tell");
+    assert_eq!(held_for(&[("services/many.yaml", &many)]), "too-many-faults services/many.yaml", "too many to tell");
     // The site moves with its backends, and the service that stays would be left behind.
     let site = ("sites/all.yaml", "name: dijon\nsubnets: [10.9.0.0/16]\n---\nname: thory\nsubnets: [10.2.0.0/16]\n");
     let api_1 = ("backends/api-1.yaml", "{name: api-1, service: api, site: dijon, addr: 10.9.0.1, port: 80}\n");
-    assert_eq!(composed(&with(&[site, api_1, bad]), &with(&[])), None);
+    assert_eq!(held_for(&[site, api_1, bad]), "unknown-key services/api.yaml");
+    // Not for what is wrong with another one, which could stay.
+    let a = ("services/a.yaml", "name: a\ndomains: [a.example.org]\nhelth: {}\n");
+    assert_eq!(held_for(&[site, api_1, bad, a]), "unknown-key services/api.yaml");
 }
 
 #[test]
@@ -259,7 +271,7 @@ proptest! {
         let Loaded { desired, diagnostics } = load(&next, revision());
         prop_assume!(served.is_some() && desired.is_none());
         let served = served.expect("it was just looked at");
-        let Some(composed) = compose(&next, &revision(), &diagnostics, &last_good) else {
+        let Ok(composed) = compose(&next, &revision(), &diagnostics, &last_good) else {
             let words: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
             panic!("all of these are a service's: {words:#?}");
         };
