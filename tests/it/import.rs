@@ -73,6 +73,25 @@ fn an_order_that_an_inventory_cannot_say_is_a_difference() {
     assert!(unexplained.iter().all(|it| it.request.host.eq_ignore_ascii_case("a.example.org")), "{unexplained:?}");
 }
 
+#[test]
+fn an_edge_listens_once_at_an_address_and_never_at_its_admin_api() {
+    let proxy = json!([{"handler": "reverse_proxy", "upstreams": [{"dial": "10.0.0.1:80"}]}]);
+    let routes = json!([{"match": [{"host": ["a.example.org"]}], "handle": proxy}]);
+    let listen = json!(["127.0.0.1:8080", ":8080", "127.0.0.1:8081", ":2019", "127.0.0.1:8081", ":8080"]);
+    let server = json!({"listen": listen, "automatic_https": {"disable": true}, "routes": routes});
+    let servers = json!({"http": {"servers": {"web": server}}});
+    for (admin, expected) in
+        [(":2019", "127.0.0.1:2020"), ("localhost:8081", "127.0.0.1:2020"), ("localhost:2021", "localhost:2021")]
+    {
+        let import = imported(&json!({"admin": {"listen": admin}, "apps": servers}));
+        let edge = import.files.iter().find(|(path, _)| path.starts_with("edges/")).expect("an edge");
+        assert!(edge.1.contains(&format!("admin: http://{expected}\n")), "{admin}: {}", edge.1);
+        let told = text(&import, Extent::Whole);
+        assert_eq!(told.contains("a server listens at"), expected != "localhost:2021", "{told}");
+        assert_eq!(edge.1.matches("8080").count() + edge.1.matches("8081").count(), 2, "{}", edge.1);
+    }
+}
+
 /// Caddy takes a list without an item for one that nothing is on.
 #[test]
 fn an_empty_list_of_hosts_or_paths_is_for_nobody() {

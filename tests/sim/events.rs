@@ -309,7 +309,7 @@ impl Events {
                 let addr = upstreams[world.rng.usize(..upstreams.len())];
                 sicken(world, addr);
                 if kind == BackendFlaps {
-                    let times = world.rng.u8(1..=6);
+                    let times = world.rng.u8(1..=16);
                     self.later(world, (300, 4000), Undo::Flap(addr, times));
                 } else {
                     self.later(world, (500, 40_000), Undo::Backend(addr));

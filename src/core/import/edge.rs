@@ -1,11 +1,11 @@
 //! The edge that a configuration makes: its listeners, its certificates, its admin API.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::claims::{Leaf, UNKNOWN, list, note_others};
-use crate::core::model::{AdminAddress, HTTP_PORT, Hostname, Listener, Scheme};
+use crate::core::model::{AdminAddress, CADDY_ADMIN_PORT, HTTP_PORT, Hostname, Listener, Scheme};
 
 /// Who issues certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +61,7 @@ pub(super) fn read(
         let all = format!("http://:{http_port}");
         listen.extend(if http_port == u64::from(HTTP_PORT) { ":80".parse() } else { all.parse::<Listener>() });
     }
-    let mut seen = BTreeSet::new();
-    listen.retain(|listener| seen.insert(listener.clone()));
+    let listen = distinct(&listen);
     let mode = if is_secure_edge { mode(config, notes) } else { Mode::Off };
     for leaf in leaves.iter_mut().filter(|leaf| leaf.fault.is_none()) {
         if secure[&leaf.server] != is_secure_edge {
@@ -74,8 +73,8 @@ pub(super) fn read(
             leaf.fault = Some(format!("an edge has no certificate for `{host}` by ACME without a DNS challenge"));
         }
     }
-    let listen = listen.iter().map(ToString::to_string).collect();
-    EdgePlan { admin: admin_address(config, admin, notes), listen, mode }
+    let admin = admin_address(config, admin, &listen, notes);
+    EdgePlan { admin, listen: listen.iter().map(ToString::to_string).collect(), mode }
 }
 
 /// Caddy turns HTTPS on for names, except where it is told not to or the server has the port of plain HTTP.
@@ -105,6 +104,16 @@ fn listeners(name: &str, server: &Value, is_secure: bool, notes: &mut BTreeMap<S
     found
 }
 
+/// Without those of which another one takes the connections.
+fn distinct(listen: &[Listener]) -> Vec<Listener> {
+    let is_taken = |index: usize, listener: &Listener| {
+        let mut clashing = listen.iter().enumerate().filter(|(_, it)| it.clashes(listener));
+        clashing.any(|(other, it)| if it.host() == listener.host() { other < index } else { it.host().is_none() })
+    };
+    let kept = listen.iter().enumerate().filter(|(index, listener)| !is_taken(*index, listener));
+    kept.map(|(_, listener)| listener.clone()).collect()
+}
+
 fn mode(config: &Value, notes: &mut BTreeMap<String, String>) -> Mode {
     let at = "apps.tls.automation.policies";
     let policies = list(config.pointer("/apps/tls/automation/policies"));
@@ -129,20 +138,33 @@ fn mode(config: &Value, notes: &mut BTreeMap<String, String>) -> Mode {
     if all_internal { Mode::Internal } else { Mode::Acme { email } }
 }
 
-fn admin_address(config: &Value, given: Option<&AdminAddress>, notes: &mut BTreeMap<String, String>) -> String {
-    if let Some(given) = given {
-        return given.to_string();
+/// Where the edge's admin API is: as it was given, or as the configuration says, or the standard one.
+fn admin_address(
+    config: &Value,
+    given: Option<&AdminAddress>,
+    listen: &[Listener],
+    notes: &mut BTreeMap<String, String>,
+) -> String {
+    let said = config.pointer("/admin/listen").and_then(Value::as_str);
+    let read = said.and_then(|said| {
+        let plain = said.split('|').next().unwrap_or(said).trim_start_matches("tcp/");
+        let address = if plain.starts_with("unix/") { plain.to_owned() } else { format!("http://{plain}") };
+        address.parse::<AdminAddress>().ok()
+    });
+    if let (Some(said), None, None) = (said, given, &read) {
+        let why = format!("`{said}` is no address that Bascule can ask; say it in `admin`");
+        notes.insert("admin.listen".to_owned(), why);
     }
-    let standard = "http://127.0.0.1:2019";
-    let Some(listen) = config.pointer("/admin/listen").and_then(Value::as_str) else { return standard.to_owned() };
-    let plain = listen.split('|').next().unwrap_or(listen).trim_start_matches("tcp/");
-    let address = if plain.starts_with("unix/") { plain.to_owned() } else { format!("http://{plain}") };
-    if address.parse::<AdminAddress>().is_ok() {
-        return address;
+    let is_free = |address: &AdminAddress| !listen.iter().any(|listener| listener.claims(address));
+    let standard = |port: u16| AdminAddress::Tcp { host: "127.0.0.1".to_owned(), port };
+    let wanted = given.cloned().or(read).unwrap_or_else(|| standard(CADDY_ADMIN_PORT));
+    if is_free(&wanted) {
+        return wanted.to_string();
     }
-    notes
-        .insert("admin.listen".to_owned(), format!("`{listen}` is no address that Bascule can ask; say it in `admin`"));
-    standard.to_owned()
+    let free = (CADDY_ADMIN_PORT..=u16::MAX).map(standard).find(is_free).unwrap_or_else(|| wanted.clone());
+    let why = format!("a server listens at `{wanted}` too; `{free}` was put in, say in `admin` where it is");
+    notes.insert("admin.listen".to_owned(), why);
+    free.to_string()
 }
 
 /// The account address, made up where none is said: an inventory must have one.

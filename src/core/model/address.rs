@@ -228,6 +228,26 @@ impl Listener {
         self.port
     }
 
+    /// True where one Caddy cannot listen on both.
+    pub fn clashes(&self, other: &Self) -> bool {
+        let is_all = self.host.is_none() || other.host.is_none();
+        self.port == other.port && (is_all || self.host == other.host)
+    }
+
+    /// True where it takes connections that are made to this admin address. A name other than `localhost` may be any address,
+    /// which a listener on all addresses certainly takes.
+    pub fn claims(&self, admin: &AdminAddress) -> bool {
+        let AdminAddress::Tcp { host: admin, port } = admin else { return false };
+        if self.port.get() != *port {
+            return false;
+        }
+        let Some(own) = self.host.filter(|host| !host.is_unspecified()) else { return true };
+        match admin.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(admin) => admin == own || admin.is_unspecified(),
+            Err(_) => admin == "localhost" && own.is_loopback(),
+        }
+    }
+
     /// The address in Caddy's form: `:443`, `10.0.0.1:443`, `[::1]:443`.
     pub fn caddy_address(&self) -> String {
         match self.host {

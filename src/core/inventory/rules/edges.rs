@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::View;
 use crate::core::inventory::doc::{EdgeDoc, ScopeDoc, TlsModeDoc};
@@ -46,35 +45,19 @@ fn duplicate_admins(view: &View<'_>) -> Vec<Finding> {
 
 /// Caddy's admin API and a listener cannot share a port; the push would fail, or succeed and lock bascule out.
 fn admin_lockout(edge: &Declared<EdgeDoc>) -> Vec<Finding> {
-    let AdminAddress::Tcp { host, port } = &edge.doc.admin else { return Vec::new() };
-    let claims = |listener: &Listener| listener.port().get() == *port && claims_host(listener.host(), host);
     let finding = |(index, listener): (usize, &Listener)| {
         let message = format!("`{listener}` claims the port of this edge's own admin address");
         Finding::error("admin-lockout", edge.at(format!("/listen/{index}")), message)
             .hint("listen on another port, or move Caddy's admin API")
             .related(edge.at("/admin"), "the admin address")
     };
-    edge.doc.listen.iter().enumerate().filter(|(_, listener)| claims(listener)).map(finding).collect()
-}
-
-/// True where a listener takes connections that are made to `admin`. A name other than `localhost` may be any address,
-/// which a listener on all addresses certainly takes.
-fn claims_host(listener: Option<IpAddr>, admin: &str) -> bool {
-    let Some(listener) = listener.filter(|host| !host.is_unspecified()) else { return true };
-    let admin = admin.trim_matches(['[', ']']);
-    match admin.parse::<IpAddr>() {
-        Ok(admin) => admin == listener || admin.is_unspecified(),
-        Err(_) => admin == "localhost" && listener.is_loopback(),
-    }
+    edge.doc.listen.iter().enumerate().filter(|(_, listener)| listener.claims(&edge.doc.admin)).map(finding).collect()
 }
 
 fn duplicate_listeners(edge: &Declared<EdgeDoc>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, listener) in edge.doc.listen.iter().enumerate() {
-        let clash = edge.doc.listen[..index].iter().position(|earlier| {
-            let is_all = earlier.host().is_none() || listener.host().is_none();
-            earlier.port() == listener.port() && (is_all || earlier.host() == listener.host())
-        });
+        let clash = edge.doc.listen[..index].iter().position(|earlier| earlier.clashes(listener));
         let Some(earlier) = clash else { continue };
         let message = format!("`{listener}` claims the same address as `{}`", edge.doc.listen[earlier]);
         let finding = Finding::error("duplicate-listen", edge.at(format!("/listen/{index}")), message)
