@@ -49,7 +49,7 @@ struct Track {
     verdict: Verdict,
     since: Option<Timestamp>,
     changed_at: Option<Instant>,
-    /// What it was before, for how long, and until when.
+    /// What it was before, for how long, and until when that was all that anybody knew.
     earlier: Option<(Verdict, Duration, Instant)>,
     sampled_at: Option<Instant>,
     /// What was sent before a crash may be missing.
@@ -154,7 +154,7 @@ impl Observing {
             // It is dated by its sample, and seen once it is written.
             let age = health.since.map_or(Duration::ZERO, |since| clock::now().since(since)).min(WRITTEN_MAX);
             let changed_at = Instant::now().checked_sub(age);
-            track.earlier = track.changed_at.map(|at| (before, at.elapsed().saturating_sub(age), Instant::now()));
+            track.earlier = track.changed_at.map(|at| (before, at.elapsed(), Instant::now()));
             track.changed_at = changed_at;
             if std::mem::replace(&mut track.since, health.since) == health.since || is_first {
                 continue;
