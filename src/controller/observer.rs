@@ -151,7 +151,11 @@ impl Observer {
                 is_news = true;
             }
             if is_news {
-                state.publish(&observed);
+                // It may have been set while that was written: no moment of before is shown after it.
+                match watch.set_by(clock()) {
+                    Some(millis) => state.follow_clock(millis, &observed),
+                    None => state.publish(&observed),
+                }
             }
         }
         state.flush(&store).await;
