@@ -165,7 +165,10 @@ impl Controller {
         for decided in self.overrides.borrow().iter() {
             let (reply, _) = oneshot::channel();
             let target = decided.target.to_string();
-            world.with(|world| world.operators.cleared(&decided.target));
+            world.with(|world| {
+                world.operators.cleared(&decided.target);
+                world.planning.cleared_at = Some(Instant::now());
+            });
             let _ = self.orders.try_send(DeskOrder::Clear { target, by: "ana".to_owned(), reply });
         }
     }

@@ -93,7 +93,9 @@ const DOWN: usize = 1;
 impl Observing {
     /// A backend is asked something else, or asked again.
     pub(crate) fn forget(&mut self, name: &BackendName) {
-        self.tracks.remove(name);
+        // A sample of before counts where the clock makes it one of after.
+        let is_doubtful = clock::was_set_within(2 * WRITTEN_MAX);
+        self.tracks.insert(name.clone(), Track { is_doubtful, ..Track::default() });
     }
 
     /// A backend is probed like this from now on.

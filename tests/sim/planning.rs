@@ -1,5 +1,7 @@
 //! What plans must be like, one after the other, crashes or not.
 
+mod members;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use bascule::core::routing::{Action, Choice, EffectiveService, Exclusion, Member
 
 use tokio::time::Instant;
 
+use self::members::{is_flapping, is_overridden, is_single, roles, was_out};
 use super::clock;
 use super::damping::Damping;
 use super::observing::Observing;
@@ -59,6 +62,8 @@ pub(crate) struct Planning {
     set_away: Duration,
     /// Services whose traffic may return by an operator's word, and since when.
     pub(crate) returning: BTreeMap<String, Instant>,
+    /// When an override was last cleared: plans for several that go at once are seen as one.
+    pub(crate) cleared_at: Option<Instant>,
 }
 
 type Faults = Vec<(&'static str, String)>;
@@ -74,6 +79,8 @@ struct Look<'w> {
     slack: Duration,
     /// Another backend serves where there is one at a time: that was written before it was told.
     is_written_first: bool,
+    /// Overrides are being cleared, and one that took a backend out may have counted for a moment.
+    is_clearing: bool,
 }
 
 impl Planning {
@@ -167,8 +174,10 @@ impl Planning {
         let mut earlier = std::mem::take(&mut self.left_out);
         self.left_out = down.map(|name| (name.clone(), earlier.remove(&name).unwrap_or_else(Instant::now))).collect();
         let is_written_first = moves_alone(before.as_ref(), snapshot);
+        let is_clearing = self.cleared_at.is_some_and(|at| at.elapsed() < WRITTEN);
         let slack = SLACK + self.set_away;
-        let look = Look { desired, observing, damping, returning: &self.returning, is_first, slack, is_written_first };
+        let returning = &self.returning;
+        let look = Look { desired, observing, damping, returning, is_first, slack, is_written_first, is_clearing };
         let mut faults = Vec::new();
         if had_some && desired.services.is_empty() {
             faults.push(("last good wins", format!("{} declares nothing and is served", snapshot.plan.revision)));
@@ -285,8 +294,9 @@ impl Look<'_> {
                 let place = |tier| tiers.iter().position(|it| it == tier);
                 let (Some(left), Some(taken)) = (place(left), place(taken)) else { return };
                 let need = usize::try_from(*min_healthy).unwrap_or(1);
-                if taken < left && !self.may_return(after, (left, taken), need) {
-                    let detail = format!("{}: from tier {left} to {taken}: {:?}", after.service.name, roles(after));
+                if taken < left && !self.may_return(after, (left, taken), need) && !self.is_remembered(before, after) {
+                    let (was, is) = (roles(before), roles(after));
+                    let detail = format!("{}: from tier {left} to {taken}: {is:?}, before {was:?}", after.service.name);
                     faults.push(("failback waits for its time", detail));
                 }
             }
@@ -302,7 +312,7 @@ impl Look<'_> {
             Failback::After(hold) => taken.tier < left.tier && self.was_up_for(taken, hold),
             Failback::Manual => false,
         };
-        is_gone || is_confirmed || is_back
+        is_gone || is_confirmed || is_back || self.is_clearing
     }
 
     fn may_return(&self, service: &EffectiveService, (left, taken): (usize, usize), need: usize) -> bool {
@@ -322,6 +332,16 @@ impl Look<'_> {
             Failback::Manual => false,
         };
         is_lost || is_back
+    }
+
+    /// True at a start where the state file has a verdict that was forgotten shortly before a crash: the backend was asked
+    /// something else in between, and is asked again what it was asked when it was judged.
+    fn is_remembered(&self, before: &EffectiveService, after: &EffectiveService) -> bool {
+        let is_again = |now: &Member| {
+            let earlier = before.member(&now.backend.name);
+            now.verdict == Verdict::Up && earlier.is_some_and(|it| it.verdict == Verdict::Unknown)
+        };
+        self.is_first && after.members.iter().any(is_again)
     }
 
     /// With `spread`, what was down waits for the failback time. What was out before a restart is not known after it.
@@ -363,27 +383,6 @@ fn moves_alone(before: Option<&PlanSnapshot>, after: &PlanSnapshot) -> bool {
 fn too_long(since: &mut Option<Instant>, is_so: bool) -> Option<Duration> {
     *since = if is_so { since.or_else(|| Some(Instant::now())) } else { None };
     since.map(|since| since.elapsed()).filter(|time| *time > BEHIND_MAX)
-}
-
-fn was_out(before: &EffectiveService, member: &Member) -> bool {
-    before.member(&member.backend.name).is_none_or(|it| !it.role.gets_traffic())
-}
-
-fn is_single(service: &Service) -> bool {
-    matches!(service.routing.policy, Policy::Single { .. })
-}
-
-fn is_flapping(member: &Member) -> bool {
-    matches!(member.role, Role::Out(Exclusion::Flapping { .. }))
-}
-
-fn is_overridden(member: &Member, action: Action) -> bool {
-    member.overridden.as_ref().is_some_and(|it| it.action == action)
-}
-
-fn roles(service: &EffectiveService) -> Vec<String> {
-    let role = |member: &Member| format!("{}:{}:{:?}", member.backend.name, member.verdict, member.role);
-    service.members.iter().map(role).collect()
 }
 
 /// What is declared now; none before the first plan.
