@@ -21,8 +21,9 @@ use crate::store::Store;
 
 /// Changes named in the log one by one; past it their number says enough.
 const CHANGES_LOGGED: usize = 20;
-/// Time in which the observer takes its moments along when the wall clock is set; it looks each second.
-const CLOCK_FOLLOWED: Duration = Duration::from_secs(2);
+/// Time in which the observer takes its moments along when the wall clock is set. It looks each second, but for while it
+/// writes verdicts to a slow disk; until then it has no news either.
+const CLOCK_FOLLOWED: Duration = Duration::from_secs(10);
 /// Longest sleep before the wall clock is looked at again.
 const CLOCK_LOOK: Duration = Duration::from_secs(1);
 

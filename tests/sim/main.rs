@@ -55,28 +55,28 @@
 //!
 //! | bug | seeds | broken first |
 //! |---|---|---|
-//! | drained-backend-kept | 3 | nothing is served that is not declared |
-//! | emptied-inventory-taken | 6 | last good wins |
-//! | failback-at-once | 24 | failback waits for its time |
-//! | fault-holds-all | 2 | no service is held back by another one's fault |
-//! | first-flip-held | 5 | a hold for flapping is bounded |
-//! | hold-empties-the-pool | 147 | observation alone never empties a pool |
-//! | hold-forgotten-on-restart | 147 | a hold for flapping goes on |
-//! | isolation-believed | 3 | an isolated prober takes nobody down |
-//! | kept-service-left-out | 2 | a service at fault stays as it was |
-//! | load-revives-the-dead | 128 | no push brings back what is known to be down |
-//! | old-reach-believed | 422 | an isolated prober takes nobody down |
-//! | override-never-ends | 8 | an override ends by itself |
-//! | override-not-written | 18 | no answered order is lost |
+//! | drained-backend-kept | 5 | nothing is served that is not declared |
+//! | emptied-inventory-taken | 8 | last good wins |
+//! | failback-at-once | 4 | failback waits for its time |
+//! | fault-holds-all | 3 | no service is held back by another one's fault |
+//! | first-flip-held | 12 | a hold for flapping is bounded |
+//! | hold-empties-the-pool | 281 | observation alone never empties a pool |
+//! | hold-forgotten-on-restart | 400 | a hold for flapping goes on |
+//! | isolation-believed | 5 | an isolated prober takes nobody down |
+//! | kept-service-left-out | 4 | a service at fault stays as it was |
+//! | load-revives-the-dead | 28 | no push brings back what is known to be down |
+//! | old-reach-believed | 15 | an isolated prober takes nobody down |
+//! | override-never-ends | 12 | an override ends by itself |
+//! | override-not-written | 12 | no answered order is lost |
 //! | pin-ignored | 2 | what an operator pins stays |
-//! | push-rate-unheeded | 3 | pushes keep within their rate |
-//! | refusal-not-written | 30 | no service is held back by another one's fault |
-//! | refused-sent-again | 25 | what an edge refuses is not sent again |
-//! | single-unconfirmed | 12 | `single` changes only after `confirm` |
-//! | step-not-written | 9 | no step is lost |
-//! | two-singles-during-confirm | 1 | `single` has one backend |
-//! | verdict-shown-before-written | 66 | no transition is lost |
-//! | waiting-tier-rendered | 80 | all settles once faults have stopped |
+//! | push-rate-unheeded | 5 | pushes keep within their rate |
+//! | refusal-not-written | 77 | no service is held back by another one's fault |
+//! | refused-sent-again | 113 | what an edge refuses is not sent again |
+//! | single-unconfirmed | 6 | `single` changes only after `confirm` |
+//! | step-not-written | 6 | no step is lost |
+//! | two-singles-during-confirm | 5 | `single` has one backend |
+//! | verdict-shown-before-written | 268 | no transition is lost |
+//! | waiting-tier-rendered | 233 | all settles once faults have stopped |
 
 mod admin;
 mod clock;
