@@ -219,7 +219,11 @@ pub(super) fn declare(
 ) -> Result<(), Failure> {
     for (name, text) in declared {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| cannot(&error))?;
-        let revealed = text.reveal(|secret| secrets.read(secret)).map_err(|error| cannot(&error))?;
+        let revealed = text.reveal(|secret| secrets.read(secret)).map_err(|error| {
+            // Whoever mends one is to know of the others.
+            declared.values().for_each(|text| secrets.look(text));
+            cannot(&error)
+        })?;
         let mut value = HeaderValue::from_str(&revealed).map_err(|error| cannot(&error))?;
         value.set_sensitive(text.literal().is_none());
         headers.insert(name, value);

@@ -106,11 +106,12 @@ async fn a_secret_of_a_probe_that_is_missing_is_a_fault_until_it_is_there() {
     std::fs::create_dir(&allowed).expect("a folder");
     std::fs::write(&elsewhere, SECRET).expect("a file is written");
     let token = allowed.join("token");
-    let write = |world: &World, file: &std::path::Path| {
-        let health =
-            format!("{{ path: /health, headers: {{ X-Key: 'k ${{file:{}}}' }}, interval: 200ms }}", file.display());
+    let write_with = |world: &World, file: &std::path::Path, more: &str| {
+        let headers = format!("{{ X-Key: 'k ${{file:{}}}'{more} }}", file.display());
+        let health = format!("{{ path: /health, headers: {headers}, interval: 200ms }}");
         world.write("services/api.yaml", &format!("name: api\ndomains: [{DOMAIN}]\nhealth: {health}\n"));
     };
+    let write = |world: &World, file: &std::path::Path| write_with(world, file, "");
     write(&world, &token);
     world.write_backend("api", &only);
     world.commit_and_push("Declare a service");
@@ -135,11 +136,11 @@ async fn a_secret_of_a_probe_that_is_missing_is_a_fault_until_it_is_there() {
     std::fs::write(&token, SECRET).expect("a file is written");
     world.wait_for("an end of it", is_up).await;
 
-    write(&world, &elsewhere);
-    world.commit_and_push("Name another file");
-    let status = world.wait_for("another fault", |status| !status.faults.is_empty()).await;
+    write_with(&world, &elsewhere, ", X-Env: '${env:NOT_THERE}'");
+    world.commit_and_push("Name another file, and a variable");
+    let status = world.wait_for("a fault of each", |status| status.faults.len() == 2).await;
     let cure = format!("is not allowed: start bascule with `--allow-secret file:{}`", elsewhere.display());
-    assert!(status.faults[0].message.contains(&cure), "{:?}", status.faults);
+    assert!(status.faults.iter().any(|fault| fault.message.contains(&cure)), "{:?}", status.faults);
     let text = world.status_text().1;
     // What is not named any more is no fault.
     write(&world, &token);

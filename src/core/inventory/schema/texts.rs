@@ -152,8 +152,11 @@ fn check_text(schema: &Value, text: &str, pointer: &str) -> Option<Flaw> {
         MAY_HAVE_BRACES.contains(&pointer) || may_have_secrets(pointer) && SecretText::has_names(text);
     if !may_have_braces && has_placeholder(text) {
         let message = format!("`{}` has a Caddy placeholder", shortened(text));
-        let hint = "write the value itself: placeholders in braces would let an inventory read the edge's environment and \
-                    files";
+        let hint = if SecretText::has_names(text) {
+            "a secret can be named in `headers` of `health` alone"
+        } else {
+            "write the value itself: placeholders in braces would let an inventory read the edge's environment and files"
+        };
         return Some(Flaw::value("caddy-placeholder", pointer, message).hint(hint));
     }
     let rule = text_of(schema).filter(|rule| !(rule.takes)(text))?;
