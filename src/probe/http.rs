@@ -221,7 +221,9 @@ pub(super) fn declare(
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| cannot(&error))?;
         let revealed = text.reveal(|secret| secrets.read(secret)).map_err(|error| {
             // Whoever mends one is to know of the others.
-            declared.values().for_each(|text| secrets.look(text));
+            for text in declared.values() {
+                secrets.look(text);
+            }
             cannot(&error)
         })?;
         let mut value = HeaderValue::from_str(&revealed).map_err(|error| cannot(&error))?;
