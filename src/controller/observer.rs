@@ -108,9 +108,7 @@ impl Observer {
                 () = shutdown.cancelled() => break,
                 changed = source.changed() => {
                     if changed.is_err() { break }
-                    if let Some(millis) = watch.set_by(clock()) {
-                        state.follow_clock(millis, &observed);
-                    }
+                    state.follow_clock(&mut watch, clock(), &observed);
                     let desired = source.borrow_and_update().served.as_ref().map(|served| Arc::clone(&served.desired));
                     let Some(desired) = desired else { continue };
                     state.follow(&desired, remembered.take().unwrap_or_default(), clock());
@@ -120,9 +118,7 @@ impl Observer {
                 }
                 _ = refresh.tick() => {
                     pulse.beat();
-                    if let Some(millis) = watch.set_by(clock()) {
-                        state.follow_clock(millis, &observed);
-                    }
+                    state.follow_clock(&mut watch, clock(), &observed);
                     let transitions = state.age(clock, began_at);
                     if transitions.is_empty() {
                         state.refresh(&observed);
@@ -133,9 +129,7 @@ impl Observer {
                 received = samples.recv_many(&mut batch, BATCH) => {
                     if received == 0 { break }
                     let now = clock();
-                    if let Some(millis) = watch.set_by(now) {
-                        state.follow_clock(millis, &observed);
-                    }
+                    state.follow_clock(&mut watch, now, &observed);
                     let mut transitions = Vec::new();
                     for mut sample in batch.drain(..) {
                         // It may have been dated just before the clock was set back.
@@ -150,12 +144,9 @@ impl Observer {
                 persist(&store, &mut state, transitions).await;
                 is_news = true;
             }
-            if is_news {
-                // It may have been set while that was written: no moment of before is shown after it.
-                match watch.set_by(clock()) {
-                    Some(millis) => state.follow_clock(millis, &observed),
-                    None => state.publish(&observed),
-                }
+            // The clock may have been set while that was written: no moment of before is shown after it.
+            if is_news && !state.follow_clock(&mut watch, clock(), &observed) {
+                state.publish(&observed);
             }
         }
         state.flush(&store).await;
@@ -289,8 +280,15 @@ impl State {
         }
     }
 
-    /// The wall clock was set: what is known goes with it, and plans that depend on its moments are made anew.
-    fn follow_clock(&mut self, millis: i64, observed: &watch::Sender<Arc<Observed>>) {
+    /// Where the wall clock was set, what is known goes with it and is published, so that plans that depend on its moments are
+    /// made anew. True where it was.
+    fn follow_clock(
+        &mut self,
+        watch: &mut ClockWatch,
+        now: Timestamp,
+        observed: &watch::Sender<Arc<Observed>>,
+    ) -> bool {
+        let Some(millis) = watch.set_by(now) else { return false };
         warn!(millis, "the clock of this machine was set");
         for (name, watched) in &mut self.watched {
             clock_set(&mut watched.health, millis);
@@ -301,6 +299,7 @@ impl State {
         self.reach.clock_set(millis);
         self.isolated_since = self.reach.isolated_since();
         self.publish(observed);
+        true
     }
 
     /// Forgets verdicts of backends of which nothing was heard for too long. What was remembered over a restart gets the same

@@ -79,7 +79,7 @@ impl<'a> HttpCall<'a> {
         }
         // What cannot be reached needs no secret; whether there is one is known all the same.
         let opened = notes.open(&self.means.connectors, &self.way).await;
-        let connection = opened.inspect_err(|_| headers.values().for_each(|text| secrets.look(text)))?;
+        let connection = opened.inspect_err(|_| secrets.look(headers))?;
         ask(connection, question).await.map_err(|unanswered| unanswered.failure)
     }
 }
@@ -221,9 +221,7 @@ pub(super) fn declare(
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| cannot(&error))?;
         let revealed = text.reveal(|secret| secrets.read(secret)).map_err(|error| {
             // Whoever mends one is to know of the others.
-            for text in declared.values() {
-                secrets.look(text);
-            }
+            secrets.look(declared);
             cannot(&error)
         })?;
         let mut value = HeaderValue::from_str(&revealed).map_err(|error| cannot(&error))?;

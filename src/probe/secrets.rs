@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
@@ -123,9 +124,9 @@ impl SecretReader {
         read
     }
 
-    /// Looks whether the secrets of a text can be read.
-    pub(super) fn look(&self, text: &SecretText) {
-        for name in text.names() {
+    /// Looks whether the secrets of headers can be read.
+    pub(super) fn look(&self, headers: &BTreeMap<String, SecretText>) {
+        for name in headers.values().flat_map(SecretText::names) {
             // It is kept.
             let _ = self.read(name);
         }
