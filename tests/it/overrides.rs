@@ -3,7 +3,6 @@
 mod failback;
 mod orders;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bascule::core::health::{Observed, Verdict};
@@ -13,6 +12,7 @@ use bascule::core::routing::{self, Action, Effective, Inputs, Override, Override
 use bascule::core::status::{self, Paint, StatusDto, text, view};
 
 use crate::support::inventory::{PLAIN_EDGE, Texts, desired, observed};
+use crate::support::view::nothing_known;
 
 /// 2023-11-14, 22:13:20.
 const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
@@ -171,20 +171,11 @@ fn status_at(now: Timestamp, overrides: &Overrides) -> StatusDto {
         committed_at: NOW,
     };
     view(&status::Inputs {
-        now,
         served: Some((&info, &desired)),
-        quarantine: &[],
-        is_strict: false,
-        fetched_at: None,
-        source_faults: [None, None],
-        newest: None,
-        pin: None,
         observed: &observed,
-        secrets: &bascule::core::health::SecretFaults::new(),
-        layers: &bascule::core::health::Layers::default(),
         overrides,
         plan: Some(&plan),
-        edges: &BTreeMap::new(),
+        ..nothing_known(now)
     })
 }
 

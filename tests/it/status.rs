@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bascule::core::health::{
-    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Layers, Observed, Outcome, SecretFaults,
-    Share, Told, Verdict,
+    Availability, BackendHealth, Failure, Flap, Hour, HourCount, LastSample, Observed, Outcome, Share, Told, Verdict,
 };
 use bascule::core::inventory::{BackendState, Desired, QuarantineFault, Quarantined};
 use bascule::core::model::{Digest, EdgeName, Generation, Revision, RevisionInfo, Timestamp};
-use bascule::core::routing::{Leaving, Overrides, Plan};
+use bascule::core::routing::{Leaving, Plan};
 use bascule::core::status::{
     Applied, EdgeReport, EdgeState, Fault, Inputs, Paint, RefusedService, RelayState, SiteState, StatusDto, text, view,
 };
 
 use crate::support::inventory::{Texts, desired, plan, set_state};
+use crate::support::view::nothing_known;
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
 
@@ -156,20 +156,14 @@ fn whole() -> StatusDto {
         details: vec!["services/www.yaml:2:1: error[unknown-key]: unknown key `domain`".to_owned()],
     };
     view(&Inputs {
-        now: NOW,
         served: Some((&info, &desired)),
         quarantine: &quarantine(),
-        is_strict: false,
         fetched_at: Some(ago(5)),
         source_faults: [None, Some(&fault)],
-        newest: None,
-        pin: None,
         observed: &observed,
-        secrets: &SecretFaults::new(),
-        layers: &Layers::default(),
-        overrides: &Overrides::new(),
         plan: Some(&plan),
         edges: &edges,
+        ..nothing_known(NOW)
     })
 }
 
@@ -182,63 +176,17 @@ fn seen(
 ) -> StatusDto {
     let info =
         RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
-    view(&Inputs {
-        now: NOW,
-        served: Some((&info, desired)),
-        quarantine: &[],
-        is_strict: false,
-        fetched_at: None,
-        source_faults: [None, None],
-        newest: None,
-        pin: None,
-        observed,
-        secrets: &SecretFaults::new(),
-        layers: &Layers::default(),
-        overrides: &Overrides::new(),
-        plan,
-        edges,
-    })
+    view(&Inputs { served: Some((&info, desired)), observed, plan, edges, ..nothing_known(NOW) })
 }
 
 fn empty() -> StatusDto {
-    let (observed, edges) = (Observed::default(), BTreeMap::new());
-    view(&Inputs {
-        now: NOW,
-        served: None,
-        quarantine: &[],
-        is_strict: false,
-        fetched_at: None,
-        source_faults: [None, None],
-        newest: None,
-        pin: None,
-        observed: &observed,
-        secrets: &SecretFaults::new(),
-        layers: &Layers::default(),
-        overrides: &Overrides::new(),
-        plan: None,
-        edges: &edges,
-    })
+    view(&nothing_known(NOW))
 }
 
 /// The lines that tell of faults in the inventory, and how many details programs get.
 fn told(source: Option<&Fault>, refusal: &Fault) -> (Vec<String>, usize) {
-    let (observed, edges) = (Observed::default(), BTreeMap::new());
-    let status = view(&Inputs {
-        now: NOW,
-        served: None,
-        quarantine: &[],
-        is_strict: false,
-        fetched_at: Some(ago(90)),
-        source_faults: [source, Some(refusal)],
-        newest: None,
-        pin: None,
-        observed: &observed,
-        secrets: &SecretFaults::new(),
-        layers: &Layers::default(),
-        overrides: &Overrides::new(),
-        plan: None,
-        edges: &edges,
-    });
+    let status =
+        view(&Inputs { fetched_at: Some(ago(90)), source_faults: [source, Some(refusal)], ..nothing_known(NOW) });
     let text = text(&status, Paint::Plain);
     let lines = text.lines().filter(|line| line.contains("yaml:")).map(|line| line.trim().to_owned()).collect();
     (lines, status.faults.iter().map(|fault| fault.details.len()).sum())

@@ -15,4 +15,5 @@ pub mod openpgp;
 pub mod port;
 pub mod recording_proxy;
 pub mod signing;
+pub mod view;
 pub mod wait;

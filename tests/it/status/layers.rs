@@ -31,20 +31,11 @@ fn status(verdict: Verdict, outcome: &Outcome, seconds: i64, layers: &Layers) ->
     let info =
         RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
     view(&Inputs {
-        now: NOW,
         served: Some((&info, &desired)),
-        quarantine: &[],
-        is_strict: false,
-        fetched_at: None,
-        source_faults: [None, None],
-        newest: None,
-        pin: None,
         observed: &observed,
-        secrets: &SecretFaults::new(),
         layers,
-        overrides: &Overrides::new(),
         plan: Some(&plan),
-        edges: &BTreeMap::new(),
+        ..nothing_known(NOW)
     })
 }
 

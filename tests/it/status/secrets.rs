@@ -1,6 +1,6 @@
 //! Secrets of probes that cannot be sent.
 
-use bascule::core::health::SecretFault;
+use bascule::core::health::{SecretFault, SecretFaults};
 
 use super::*;
 
@@ -35,22 +35,7 @@ fn a_secret_that_cannot_be_sent_is_a_fault_of_each_header_that_names_it() {
     ]);
     let info =
         RevisionInfo { id: Revision::new("1"), author: String::new(), subject: String::new(), committed_at: NOW };
-    let status = view(&Inputs {
-        now: NOW,
-        served: Some((&info, &desired)),
-        quarantine: &[],
-        is_strict: false,
-        fetched_at: None,
-        source_faults: [None, None],
-        newest: None,
-        pin: None,
-        observed: &Observed::default(),
-        secrets: &secrets,
-        layers: &Layers::default(),
-        overrides: &Overrides::new(),
-        plan: None,
-        edges: &BTreeMap::new(),
-    });
+    let status = view(&Inputs { served: Some((&info, &desired)), secrets: &secrets, ..nothing_known(NOW) });
     let said: Vec<String> =
         status.faults.iter().map(|it| format!("{}: {} ({} s)", it.scope, it.message, it.age_seconds)).collect();
     let words = |header: &str, of: &str| {
