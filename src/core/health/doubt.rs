@@ -1,3 +1,4 @@
+use super::step::RELAPSE_PASSES;
 use super::{Outcome, Verdict};
 use crate::core::inventory::Probe;
 
@@ -24,7 +25,9 @@ impl Doubt {
         } else {
             (self.passes, self.fails) = (0, self.fails.saturating_add(1));
         }
-        if self.passes >= probe.rise {
+        // Whether it has relapsed is not known here: the one probe that this is too many costs nothing.
+        let more = if self.is_down() { RELAPSE_PASSES } else { 0 };
+        if self.passes >= probe.rise + more {
             self.believed = Verdict::Up;
         } else if self.fails >= probe.fall {
             self.believed = Verdict::Down;
@@ -57,7 +60,6 @@ mod tests {
         let probe = Probe { rise: 2, fall: 3, ..Probe::new(ProbeKind::Tcp) };
         for (history, expected) in [
             ("", "?"),
-            ("+", "?"),
             ("++", "."),
             ("++-", "?"),
             ("++-+", "."),
@@ -65,7 +67,8 @@ mod tests {
             ("++---", "."),
             ("++---+", "?"),
             ("++---+-", "."),
-            ("++---++", "."),
+            ("++---++", "?"),
+            ("++---+++", "."),
             ("--+-", "?"),
             ("++!", "."),
             ("++-!", "?"),

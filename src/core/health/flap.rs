@@ -63,6 +63,11 @@ impl Flap {
         self.held_until.filter(|until| *until > now && *until <= now.plus(HOLD_MAX))
     }
 
+    /// True for a backend that went down, came back, and went down again, all within a few minutes.
+    pub fn is_relapse(&self, now: Timestamp) -> bool {
+        self.decayed(now) > PENALTY
+    }
+
     /// What is left of the score. A clock that went back forgets nothing.
     fn decayed(&self, now: Timestamp) -> f64 {
         let age = self.at.map_or(Duration::ZERO, |at| now.since(at));
@@ -94,6 +99,17 @@ mod tests {
         {
             assert_eq!(first_hold(period, 2000), expected, "every {period} s");
         }
+    }
+
+    #[test]
+    fn a_second_outage_soon_after_the_first_is_a_relapse() {
+        let mut flap = Flap::default();
+        flap.count(at(0));
+        assert!(!flap.is_relapse(at(0)), "the first");
+        flap.count(at(30));
+        assert!(flap.is_relapse(at(30)) && flap.is_relapse(at(100)) && !flap.is_relapse(at(150)));
+        flap.count(at(3600));
+        assert!(!flap.is_relapse(at(3600)), "an hour later");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl fmt::Display for Verdict {
 /// What it takes to change a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
-    /// Passes in a row that bring a backend up.
+    /// Passes in a row that bring a backend up; one more where it went down for the second time within minutes.
     pub rise: u32,
     /// Failures in a row that take it down.
     pub fall: u32,
@@ -54,6 +54,8 @@ const STALE_INTERVALS: u32 = 3;
 /// A sample that seems older by this much is not late: the clock was set back, and to wait until it has caught up would
 /// freeze every verdict for as long.
 const CLOCK_JUMP: Duration = Duration::from_secs(30);
+/// Passes that a backend needs beyond its rise after it came back and went down again at once.
+pub(super) const RELAPSE_PASSES: u32 = 1;
 /// No verdict is stale sooner than this, however short the interval: a controller that is stopped for a moment must not
 /// forget what it knew.
 const STALE_FLOOR: Duration = Duration::from_secs(30);
@@ -81,7 +83,9 @@ pub struct Transition {
 }
 
 /// Takes one sample into a backend's health: `rise` passes in a row bring it up, `fall` failures in a row take it down,
-/// and a single contrary sample starts the count again (HAProxy documentation, "rise" and "fall").
+/// and a single contrary sample starts the count again (HAProxy documentation, "rise" and "fall"). One that came back and
+/// went down again at once must pass once more than that: a site that is there for a moment, again and again, is then not
+/// believed again and again.
 ///
 /// A sample that is not newer than the last one changes nothing: samples may arrive late, never twice. A probe that could
 /// not be made changes nothing either, not even the age of what is believed: it says nothing about the backend, and a
@@ -99,7 +103,7 @@ pub fn step(health: &mut BackendHealth, sample: &Sample, thresholds: Thresholds)
         Outcome::Pass => {
             health.fails = 0;
             health.passes = health.passes.saturating_add(1);
-            let reached = health.passes >= thresholds.rise;
+            let reached = health.passes >= thresholds.rise + relapse(health, sample.at);
             (reached.then_some(Verdict::Up)?, format!("{} passes in a row", health.passes))
         }
         Outcome::Fail(failure) => {
@@ -110,6 +114,11 @@ pub fn step(health: &mut BackendHealth, sample: &Sample, thresholds: Thresholds)
         }
     };
     turn(health, &sample.backend, sample.at, to, reason)
+}
+
+/// How many passes more than usual it takes to come up.
+fn relapse(health: &BackendHealth, at: Timestamp) -> u32 {
+    u32::from(health.verdict == Verdict::Down && health.flap.is_relapse(at)) * RELAPSE_PASSES
 }
 
 /// Takes note of a failure that does not count: no verdict changes, and none becomes older.
@@ -248,6 +257,11 @@ mod tests {
         ] {
             assert_eq!(verdicts(history), expected, "{history}");
         }
+    }
+
+    #[test]
+    fn whoever_relapses_passes_once_more() {
+        assert_eq!(verdicts("++---++---++-+++"), "?UUUDDUUUDDDDDDU");
     }
 
     #[test]

@@ -307,7 +307,8 @@ fn a_backend_in_doubt_is_asked_sooner() {
     assert!(failing[..2].iter().all(|gap| (500..=1_500).contains(gap)), "{failing:?}");
     assert!(failing[2..].iter().all(|gap| *gap >= 2_500), "down, so at leisure: {failing:?}");
     let back = gaps(&between(40_000, 60_000));
-    assert!((500..=1_500).contains(&back[0]) && back[1..].iter().all(|gap| *gap >= 2_500), "{back:?}");
+    assert!(back[..2].iter().all(|gap| (500..=1_500).contains(gap)), "it may have to pass once more: {back:?}");
+    assert!(back[2..].iter().all(|gap| *gap >= 2_500), "{back:?}");
 }
 
 #[test]

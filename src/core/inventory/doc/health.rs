@@ -53,7 +53,8 @@ pub struct HealthDoc {
     /// first pass ends it. Meanwhile it is `unknown`, and in rotation. Default: failures count at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<TimeSpan>,
-    /// Passes in a row that bring a backend up. Default: 2.
+    /// Passes in a row that bring a backend up. One that came back and went down again within a minute or two needs one more.
+    /// Default: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100), example = 2)]
     pub rise: Option<u32>,
