@@ -6,8 +6,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Dials at once. Where 30 % of all packets are lost in each direction, one dial in two fails within the time that a second
-/// SYN takes; of three, one in eight.
-const DIALS: usize = 3;
+/// SYN takes; five of five, one time in thirty.
+const DIALS: usize = 5;
 
 /// True where a machine does not even say no: every dial within the limit went without an answer. A machine that accepts
 /// and then does not answer is no silent one, and what it works on may still come.

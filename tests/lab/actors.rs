@@ -29,10 +29,11 @@ pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) const RISE: u32 = 2;
 pub(crate) const FALL: u32 = 2;
 
-/// What an operator of this service would declare: its pages take 50 ms, so this long without an answer is a fault.
+/// What an operator of this service would declare: its pages take 50 ms, so this long without an answer is a fault, and worth
+/// asking another backend. What can be asked of no other is better waited for.
 const SERVICE: &str = "\
 health: { path: /health, interval: 1s, timeout: 500ms, rise: 2, fall: 2 }
-timeouts: { response: 750ms }
+timeouts: { response: 750ms, response_unsafe: 8s }
 ";
 
 /// How Bascule is set up.

@@ -2,10 +2,13 @@
 //! a link has nothing for it and nothing was lost by trying. So nobody gets an error while something might answer, be
 //! bascule there or not.
 
+use std::time::Duration;
+
 use super::json::{
     Conditions, CopyResponse, ErrorRoutes, Handler, Matcher, Pattern, RaisedError, ResponseMatcher, ResponseRoute,
     Route, Subroute,
 };
+use crate::core::inventory::{Service, Timeouts};
 
 /// Methods that a proxy may send again by itself: safe by RFC 9110, section 9.2.1. PUT and DELETE are idempotent too, but
 /// they have bodies, and Caddy has no second copy of one.
@@ -14,6 +17,34 @@ pub(super) const SAFE_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 /// it. HAProxy's `all-retryable-errors` has the same.
 const NOT_NOW: [u16; 4] = [500, 502, 503, 504];
 
+/// Which requests of a service a chain takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Requests {
+    /// All of them.
+    All,
+    /// Those that may be sent again.
+    Safe,
+    /// Those that may not.
+    Unsafe,
+}
+
+impl Requests {
+    /// Those of each chain of a service. It has one, unless answers to what cannot be sent again are waited for in another
+    /// way: Caddy has one such time for all requests of a handler.
+    pub(super) fn of(service: &Service) -> &'static [Self] {
+        let Timeouts { response, response_unsafe, .. } = service.timeouts;
+        if response == response_unsafe { &[Self::All] } else { &[Self::Safe, Self::Unsafe] }
+    }
+
+    /// What an answer may take to begin.
+    pub(super) const fn patience(self, service: &Service) -> Duration {
+        match self {
+            Self::All | Self::Safe => service.timeouts.response,
+            Self::Unsafe => service.timeouts.response_unsafe,
+        }
+    }
+}
+
 const ERROR_STATUS: &str = "{http.error.status_code}";
 const ERROR_MESSAGE: &str = "{http.error.message}";
 const ANSWER_STATUS: &str = "{http.reverse_proxy.status_code}";
@@ -21,6 +52,12 @@ const ANSWER_STATUS: &str = "{http.reverse_proxy.status_code}";
 /// Joins links: each takes what the one before has nothing for. None without links.
 pub(super) fn join(links: Vec<Handler<'_>>) -> Option<Handler<'_>> {
     links.into_iter().rev().reduce(|next, link| before(link, onward(next)))
+}
+
+/// Sends what may be sent again through one chain, and the rest through another.
+pub(super) fn split<'e>(again: Handler<'e>, once: Handler<'e>) -> Handler<'e> {
+    let routes = vec![Route::of(vec![Matcher::Conditions(safe())], again), Route::of(Vec::new(), once)];
+    Handler::Subroute(Box::new(Subroute { errors: None, handler: "subroute", routes }))
 }
 
 /// A link, with what takes its errors.
@@ -57,8 +94,11 @@ fn safe() -> Conditions {
     Conditions { method: &SAFE_METHODS, not, ..Conditions::default() }
 }
 
-/// Lets links pass requests on.
-pub(super) fn passing_on<'l, 'e: 'l>(links: impl Iterator<Item = &'l mut Handler<'e>>) {
+/// Lets links pass requests on by the answers to them. Those that cannot be sent again have no use for it.
+pub(super) fn passing_on<'l, 'e: 'l>(requests: Requests, links: impl Iterator<Item = &'l mut Handler<'e>>) {
+    if requests == Requests::Unsafe {
+        return;
+    }
     for link in links {
         if let Handler::Proxy(proxy) = link {
             proxy.handle_response = pass_on_refusals();

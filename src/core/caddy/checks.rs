@@ -3,6 +3,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chain::Requests;
 use super::handler::go_duration;
 use super::json::{Active, Passive};
 use super::relay;
@@ -10,7 +11,7 @@ use crate::core::inventory::{
     Backend, BodyExpectation, Edge, HttpProbe, Probe, ProbeKind, ProbeMethod, Relay, Service, StatusRange, Tries,
     UpstreamProtocol,
 };
-use crate::core::routing::Effective;
+use crate::core::routing::{Effective, EffectiveService};
 
 /// How long Caddy leaves out an upstream after one failure, by itself: no longer than the probes need to find that it is
 /// back, so that it does not delay the return, and as long as that, so that a dead machine costs few stalls until it is
@@ -70,7 +71,8 @@ impl<'e> Checking<'e> {
 
     /// What the checks of this edge ask, and how often.
     pub(super) fn of(effective: &Effective, edge: &'e Edge) -> Self {
-        let upstreams: usize = effective.services.values().map(|service| service.members.len()).sum();
+        let checked = |it: &Arc<EffectiveService>| it.members.len() * Requests::of(&it.service).len();
+        let upstreams: usize = effective.services.values().map(checked).sum();
         match &edge.relay {
             _ if upstreams > LARGE => Self::Nobody,
             None => Self::Backends,

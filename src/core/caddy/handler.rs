@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chain;
+use super::chain::{self, Requests};
 use super::checks::{self, Checking};
 use super::json::{
     Handler, HealthChecks, KeepAlive, LoadBalancing, RetryMatch, ReverseProxy, SelectionPolicy, StaticResponse,
@@ -20,11 +20,8 @@ const RETRIES_MIN: usize = 2;
 /// Past this many tries a client is better served by an error than by waiting on.
 const RETRIES_MAX: usize = 8;
 
-/// The handler of a service's route: a chain of links.
-///
-/// First the tiers, in their order. Then, whatever is believed of them, every backend once (the sweep): when an answer says
-/// "not now" and concurrent requests share the turns of a tier, only a link of its own makes sure that each backend has been
-/// asked. Or the page, where that is wanted when all are down.
+/// The handler of a service's route: a chain of links, or two where what may be sent again does not wait for answers as long as
+/// the rest.
 pub(super) fn handler<'e>(
     effective: &'e EffectiveService,
     checking: &Checking<'e>,
@@ -35,15 +32,35 @@ pub(super) fn handler<'e>(
     if effective.serving == Serving::Maintenance {
         return page(&service.routing.page);
     }
+    let chain = |requests| chain_for(requests, effective, checking, pool, sweeps);
+    match Requests::of(service) {
+        [Requests::All, ..] | [] => chain(Requests::All),
+        _ => chain::split(chain(Requests::Safe), chain(Requests::Unsafe)),
+    }
+}
+
+/// The chain for some requests of a service.
+///
+/// First the tiers, in their order. Then, whatever is believed of them, every backend once (the sweep): when an answer says
+/// "not now" and concurrent requests share the turns of a tier, only a link of its own makes sure that each backend has been
+/// asked. Or the page, where that is wanted when all are down.
+fn chain_for<'e>(
+    requests: Requests,
+    effective: &'e EffectiveService,
+    checking: &Checking<'e>,
+    pool: &Pool,
+    sweeps: &Sweeps,
+) -> Handler<'e> {
+    let service = &*effective.service;
     let everything = pool.everything(effective);
     let is_alone = is_alone(service, &everything);
-    let sweep = sweeps.of(&service.name);
+    let sweep = sweeps.of(&service.name, requests);
     let is_relayed = checking.is_relay() && checks::is_relayed(service);
     let waiting = if is_relayed { Waiting::Listed } else { Waiting::LeftOut };
     let mut links = if is_alone {
         Vec::new()
     } else {
-        tier_links(effective, checking, is_relayed, &pool.tiers(effective, waiting))
+        tier_links(effective, requests, checking, is_relayed, &pool.tiers(effective, waiting))
     };
     let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
     if links.is_empty() && !everything.is_empty() && (is_alone || !is_last_page) {
@@ -51,13 +68,14 @@ pub(super) fn handler<'e>(
         // request; the sweep comes back to it.
         let passive = sweep.is_some().then(|| HealthChecks { active: None, passive: Some(checks::passive(service)) });
         let shares = Shares::declared(service, &everything);
-        links.push(link(service, shares.backends.len(), shares.upstreams(), service.routing.sticky.as_ref(), passive));
+        let sticky = service.routing.sticky.as_ref();
+        links.push(link(service, requests, shares.backends.len(), shares.upstreams(), sticky, passive));
     }
     if is_last_page {
         links.push(page(&service.routing.page));
     }
     let passing = if sweep.is_some() { links.len() } else { links.len().saturating_sub(1) };
-    chain::passing_on(links.iter_mut().take(passing));
+    chain::passing_on(requests, links.iter_mut().take(passing));
     if let Some(sweep) = sweep
         && let Some(last) = links.pop()
     {
@@ -77,7 +95,7 @@ pub(super) fn sweeps(effective: &Effective, checking: &Checking<'_>, pool: &Pool
         let everything = pool.everything(effective);
         let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
         if effective.serving != Serving::Maintenance && !is_last_page && !is_alone(service, &everything) {
-            sweeps.add(service, &everything);
+            Requests::of(service).iter().for_each(|requests| sweeps.add(service, *requests, &everything));
         }
     }
     sweeps
@@ -90,6 +108,7 @@ fn is_alone(service: &Service, everything: &[&Arc<Backend>]) -> bool {
 
 fn tier_links<'e>(
     effective: &'e EffectiveService,
+    requests: Requests,
     checking: &Checking<'e>,
     is_relayed: bool,
     tiers: &[Shares<'e>],
@@ -103,7 +122,7 @@ fn tier_links<'e>(
         let is_asked = is_relayed || !tier.backends.iter().any(is_held);
         let active = checks::active(service, checking, &tier.backends).filter(|_| is_asked);
         let checks = HealthChecks { active, passive: Some(checks::passive(service)) };
-        link(service, tier.backends.len(), tier.upstreams(), service.routing.sticky.as_ref(), Some(checks))
+        link(service, requests, tier.backends.len(), tier.upstreams(), service.routing.sticky.as_ref(), Some(checks))
     };
     tiers.iter().map(tier_link).collect()
 }
@@ -112,6 +131,7 @@ fn tier_links<'e>(
 /// upstream is tried.
 pub(super) fn link<'e>(
     service: &Service,
+    requests: Requests,
     backends: usize,
     upstreams: Vec<Upstream>,
     sticky: Option<&Sticky>,
@@ -125,7 +145,7 @@ pub(super) fn link<'e>(
         // Without it every push closes every WebSocket through this handler at once. Caddy knows one delay for all of them:
         // a longer time to drain is one for the streams of other backends too.
         stream_close_delay: go_duration(service.timeouts.stream_close.max(service.timeouts.drain)),
-        transport: transport(service),
+        transport: transport(service, requests),
         upstreams,
     }))
 }
@@ -162,7 +182,8 @@ fn page(page: &Page) -> Handler<'static> {
 
 /// Always written out: Caddy never closes the idle connections of a transport that it made by default, so every push would
 /// leak them for two minutes.
-fn transport(service: &Service) -> Transport {
+fn transport(service: &Service, requests: Requests) -> Transport {
+    let patience = go_duration(requests.patience(service));
     Transport {
         dial_timeout: go_duration(service.timeouts.dial),
         keep_alive: match service.connections {
@@ -170,13 +191,13 @@ fn transport(service: &Service) -> Transport {
             Connections::Reuse => None,
         },
         protocol: "http",
-        response_header_timeout: Some(go_duration(service.timeouts.response)),
+        response_header_timeout: Some(patience.clone()),
         tls: match &service.upstream {
             UpstreamProtocol::Http => None,
             UpstreamProtocol::Https(tls) => Some(tls.into()),
         },
         // The time for the answer begins once the request is sent; to a machine that vanished, a long body never is.
-        write_timeout: Some(go_duration(service.timeouts.response)),
+        write_timeout: Some(patience),
     }
 }
 

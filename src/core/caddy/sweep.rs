@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::chain;
+use super::chain::{self, Requests};
 use super::handler::link;
 use super::json::{Handler, Invoke, Route, Subroute, Upstream, Vars};
 use super::pool::Shares;
@@ -26,7 +26,7 @@ const NAME_DIGITS: usize = 12;
 pub(super) struct Sweeps {
     /// By name. Each takes what the links before have an error for.
     routes: BTreeMap<String, Route<'static>>,
-    services: BTreeMap<ServiceName, Sweep>,
+    services: BTreeMap<(ServiceName, Requests), Sweep>,
 }
 
 /// How one service uses a sweep.
@@ -42,8 +42,8 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 impl Sweeps {
-    /// Adds that of a service over these backends; none without any.
-    pub(super) fn add(&mut self, service: &Service, backends: &[&Arc<Backend>]) {
+    /// Adds that of a service over these backends, for some of its requests; none without any backend.
+    pub(super) fn add(&mut self, service: &Service, requests: Requests, backends: &[&Arc<Backend>]) {
         let mut vars = BTreeMap::new();
         let mut links: Vec<Handler<'static>> = Vec::new();
         for backends in parts(backends) {
@@ -55,10 +55,10 @@ impl Sweeps {
                 vars.insert(variable, address);
             }
             // Nobody is kept for a client: what has just failed must not be asked at every try.
-            links.push(link(service, backends.len(), upstreams, None, None));
+            links.push(link(service, requests, backends.len(), upstreams, None, None));
         }
         let last = links.len().saturating_sub(1);
-        chain::passing_on(links.iter_mut().take(last));
+        chain::passing_on(requests, links.iter_mut().take(last));
         let Some(joined) = chain::join(links) else { return };
         let routes = chain::onward(joined);
         let route = Route {
@@ -71,12 +71,12 @@ impl Sweeps {
         let bytes = serde_json::to_vec(&route).expect("keys are texts, and memory takes every byte");
         let name = format!("{PREFIX}{}", &Digest::of(&bytes).as_str()[..NAME_DIGITS]);
         self.routes.insert(name.clone(), route);
-        self.services.insert(service.name.clone(), Sweep { name, vars });
+        self.services.insert((service.name.clone(), requests), Sweep { name, vars });
     }
 
-    /// That of a service; none where it has none.
-    pub(super) fn of(&self, service: &ServiceName) -> Option<&Sweep> {
-        self.services.get(service)
+    /// That for some requests of a service; none where it has none.
+    pub(super) fn of(&self, service: &ServiceName, requests: Requests) -> Option<&Sweep> {
+        self.services.get(&(service.clone(), requests))
     }
 
     /// The named routes; none where there are none.

@@ -187,8 +187,10 @@ pub struct UpstreamTls {
 pub struct Timeouts {
     /// For a connection to a backend.
     pub dial: Duration,
-    /// For the first byte of an answer.
+    /// For the first byte of an answer to a request that may be sent again.
     pub response: Duration,
+    /// For the first byte of an answer to any other.
+    pub response_unsafe: Duration,
     /// That an upgraded connection outlives a configuration change.
     pub stream_close: Duration,
     /// That what is open to a backend outlives its leaving.

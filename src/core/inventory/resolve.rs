@@ -94,9 +94,11 @@ fn service_of(doc: ServiceDoc) -> Service {
     paths.dedup();
     let timeouts = timeouts.unwrap_or_default();
     let stream_close = timeouts.stream_close.map_or(DEFAULT_STREAM_CLOSE, TimeSpan::get);
+    let response = timeouts.response.map_or(DEFAULT_RESPONSE, TimeSpan::get);
     let timeouts = Timeouts {
         dial: timeouts.dial.map_or(DEFAULT_DIAL, TimeSpan::get),
-        response: timeouts.response.map_or(DEFAULT_RESPONSE, TimeSpan::get),
+        response,
+        response_unsafe: timeouts.response_unsafe.map_or(response, TimeSpan::get),
         stream_close,
         drain: timeouts.drain.map_or(stream_close, TimeSpan::get),
     };

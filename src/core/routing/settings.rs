@@ -99,10 +99,11 @@ fn of_routing(before: &Routing, after: &Routing) -> Vec<String> {
 }
 
 fn of_timeouts(before: &Timeouts, after: &Timeouts) -> Vec<String> {
-    let Timeouts { dial, response, stream_close, drain } = before;
+    let Timeouts { dial, response, response_unsafe, stream_close, drain } = before;
     let keys = [
         key("timeouts.dial", *dial != after.dial),
         key("timeouts.response", *response != after.response),
+        key("timeouts.response_unsafe", *response_unsafe != after.response_unsafe),
         key("timeouts.stream_close", *stream_close != after.stream_close),
         key("timeouts.drain", *drain != after.drain),
     ];

@@ -191,6 +191,45 @@ async fn a_post_that_was_sent_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_sent_again_is_waited_for_longer() {
+    let edge = Edge::start("{policy: spread}, timeouts: {response: 100ms, response_unsafe: 30s}").await;
+    let is_named = async |method, body| {
+        let response = edge.send(method, body).await;
+        (response.status(), response.headers().contains_key("x-backend"))
+    };
+    assert_eq!(is_named(Method::POST, Some(10)).await, (StatusCode::OK, true));
+    assert_eq!(is_named(Method::GET, None).await, (StatusCode::OK, true));
+    edge.all(Behaviour::Hang);
+    let patient = async { is_named(Method::POST, Some(300_000)).await };
+    let hurried = async {
+        let answer = is_named(Method::GET, None).await;
+        edge.all(Behaviour::Ok);
+        answer
+    };
+    let (post, get) = tokio::join!(patient, hurried);
+    assert_eq!(get, (StatusCode::GATEWAY_TIMEOUT, false), "every backend was asked in vain");
+    assert_eq!(post, (StatusCode::OK, true), "it came once the backend was well");
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_again_goes_on_where_nothing_was_sent() {
+    let routing = format!("{TIERS}, timeouts: {{response: 1s, response_unsafe: 30s}}");
+    let mut edge = Edge::start(&routing).await;
+    for backend in &mut edge.backends[..2] {
+        backend.stop().await;
+    }
+    let response = edge.send(Method::POST, Some(300_000)).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["x-backend"], "thory-1");
+    edge.backends[2].stop().await;
+    edge.backends[1].start_again().await;
+    // Whatever is believed: no check has found the one or the other yet, or they have.
+    let response = edge.send(Method::POST, Some(300_000)).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["x-backend"], "dijon-2");
+}
+
+#[tokio::test]
 async fn when_checks_fail_everywhere_all_are_tried() {
     let edge = Edge::start(TIERS).await;
     edge.all(Behaviour::Unwell);

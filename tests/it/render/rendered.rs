@@ -49,6 +49,17 @@ const CASES: &[Case] = &[
         down: &[],
     },
     Case {
+        name: "two_times_for_an_answer",
+        texts: Texts {
+            edges: RELAY_EDGE,
+            services: "name: www\ndomains: [www.acecinema.fr]\nrouting: {policy: priority, sites: [dijon, thory]}\n\
+                       health: {path: /health, interval: 5s, timeout: 1s}\n\
+                       timeouts: {response: 1s, response_unsafe: 30s}\n",
+            ..MINIMAL
+        },
+        down: &[],
+    },
+    Case {
         name: "weights",
         texts: Texts {
             backends: "{service: www, name: www-dijon-1, site: dijon, addr: 127.1.0.23, port: 8080, weight: 3}\n---\n\
@@ -256,6 +267,10 @@ fn services_that_wait_alike_share_a_sweep() {
     let told = |before, after| diff(before, after).iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(told(&alone, &other), ["+ service b -> 127.1.0.2:80, 127.2.0.2:80"]);
     assert_eq!(told(&other, &alike), ["~ service b: settings"]);
+    // What may be sent again goes on like all of another service.
+    let patient = services(Some("timeouts: {response_unsafe: 2m}"));
+    assert_eq!(sweeps(&patient).len(), 2);
+    assert_eq!(told(&patient, &alike), ["~ service b: settings"]);
     let mut tampered = alone.clone();
     let server = &mut tampered["apps"]["http"]["servers"]["bascule-http"];
     server["named_routes"][&sweeps(&alone)[0]]["handle"] = json!([]);

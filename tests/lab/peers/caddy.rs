@@ -8,10 +8,12 @@ use crate::world::{EDGE, World};
 
 /// Active checks and nothing else, as in the documentation's first example of them.
 pub(crate) fn plain(world: &World, folder: &Path) -> Program {
-    start(world, folder, &json!({ "active": active() }), None, &json!({ "protocol": "http" }))
+    let proxy = proxy(world, &json!({ "active": active() }), &json!({ "protocol": "http" }));
+    start(world, folder, &json!([{ "handle": [proxy] }]))
 }
 
-/// With passive checks, short dials, a limit for the answer's head, and retries of what is safe to retry.
+/// With passive checks, short dials, a limit for the answer's head, and retries of what is safe to retry; the rest is waited
+/// for, as Bascule has it, by a second handler.
 pub(crate) fn tuned(world: &World, folder: &Path) -> Program {
     let checks = json!({ "active": active(), "passive": { "fail_duration": "10s", "max_fails": 1 } });
     let balancing = json!({
@@ -23,29 +25,36 @@ pub(crate) fn tuned(world: &World, folder: &Path) -> Program {
                            {http.reverse_proxy.status_code} in [500, 502, 503, 504]",
         }],
     });
-    let transport = json!({ "protocol": "http", "dial_timeout": "250ms", "response_header_timeout": "750ms" });
-    start(world, folder, &checks, Some(balancing), &transport)
+    let [hurried, patient] = ["750ms", "8s"].map(|patience| {
+        let transport = json!({ "protocol": "http", "dial_timeout": "250ms", "response_header_timeout": patience });
+        let mut proxy = proxy(world, &checks, &transport);
+        proxy["load_balancing"] = balancing.clone();
+        proxy
+    });
+    let is_safe = json!([{ "method": ["GET", "HEAD", "OPTIONS"] }]);
+    let routes = json!([{ "match": is_safe, "handle": [hurried], "terminal": true }, { "handle": [patient] }]);
+    start(world, folder, &routes)
 }
 
 fn active() -> Value {
     json!({ "uri": "/health", "interval": "1s", "timeout": "500ms", "passes": 2, "fails": 2 })
 }
 
-fn start(world: &World, folder: &Path, checks: &Value, balancing: Option<Value>, transport: &Value) -> Program {
+fn proxy(world: &World, checks: &Value, transport: &Value) -> Value {
     let upstreams: Vec<_> = world.backends().map(|it| json!({ "dial": it.address.to_string() })).collect();
-    let mut proxy = json!({
+    json!({
         "handler": "reverse_proxy",
         "upstreams": upstreams,
         "health_checks": checks,
         "transport": transport,
-    });
-    if let Some(balancing) = balancing {
-        proxy["load_balancing"] = balancing;
-    }
+    })
+}
+
+fn start(world: &World, folder: &Path, routes: &Value) -> Program {
     let server = json!({
         "listen": [EDGE.to_string()],
         "automatic_https": { "disable": true },
-        "routes": [{ "handle": [proxy] }],
+        "routes": routes,
     });
     let config = json!({ "admin": { "disabled": true }, "apps": { "http": { "servers": { "edge": server } } } });
     let path = folder.join("caddy.json");

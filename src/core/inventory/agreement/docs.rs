@@ -216,9 +216,11 @@ fn upstream() -> impl Strategy<Value = UpstreamDoc> {
 }
 
 fn timeouts() -> impl Strategy<Value = TimeoutsDoc> {
-    (of(span()), of(span()), of(span()), of(span())).prop_map(|(dial, response, stream_close, drain)| TimeoutsDoc {
+    let spans = (of(span()), of(span()), of(span()), of(span()), of(span()));
+    spans.prop_map(|(dial, response, response_unsafe, stream_close, drain)| TimeoutsDoc {
         dial,
         response,
+        response_unsafe,
         stream_close,
         drain,
     })

@@ -109,6 +109,12 @@ pub struct TimeoutsDoc {
     /// clients are free of a machine that vanished under them. Default: 60s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<TimeSpan>,
+    /// The same for a request that cannot be sent again: any with a body, and any but GET, HEAD and OPTIONS. To give one up
+    /// makes an error of it, so a longer time is better where `response` is short: what is slow, or lost on the way for a
+    /// moment, still arrives. Where the two differ, an edge has two chains of handlers for the service, each with its own
+    /// checks. Default: as `response`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_unsafe: Option<TimeSpan>,
     /// That a WebSocket may stay open after a configuration change. Default: 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_close: Option<TimeSpan>,
