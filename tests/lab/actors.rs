@@ -33,7 +33,7 @@ pub(crate) const FALL: u32 = 2;
 /// asking another backend. What can be asked of no other is better waited for.
 const SERVICE: &str = "\
 health: { path: /health, interval: 1s, timeout: 500ms, rise: 2, fall: 2 }
-timeouts: { response: 750ms, response_unsafe: 8s }
+timeouts: { dial: 250ms, response: 750ms, response_unsafe: 8s }
 ";
 
 /// How Bascule is set up.
