@@ -95,7 +95,9 @@ pub(super) fn sweeps(effective: &Effective, checking: &Checking<'_>, pool: &Pool
         let everything = pool.everything(effective);
         let is_last_page = service.routing.when_all_down == WhenAllDown::Page;
         if effective.serving != Serving::Maintenance && !is_last_page && !is_alone(service, &everything) {
-            Requests::of(service).iter().for_each(|requests| sweeps.add(service, *requests, &everything));
+            for requests in Requests::of(service) {
+                sweeps.add(service, *requests, &everything);
+            }
         }
     }
     sweeps
