@@ -60,6 +60,7 @@ mod tests {
         let probe = Probe { rise: 2, fall: 3, ..Probe::new(ProbeKind::Tcp) };
         for (history, expected) in [
             ("", "?"),
+            ("+", "?"),
             ("++", "."),
             ("++-", "?"),
             ("++-+", "."),

@@ -280,6 +280,21 @@ fn services_that_wait_alike_share_a_sweep() {
     assert_eq!(told(&foreign, &alone), ["~ server bascule-http"]);
 }
 
+/// Each of two chains has checks of its own, and an edge makes no more of them a second for it.
+#[test]
+fn the_checks_of_both_chains_are_counted() {
+    let backend = |number| format!("{{service: www, name: w{number}, site: dijon, addr: 127.1.0.{number}, port: 80}}");
+    let backends = (1..=40).map(backend).collect::<Vec<_>>().join("\n---\n");
+    let is_asked = |timeouts: &str, interval: &str| {
+        let services = format!("{SERVICE}{timeouts}");
+        let texts = Texts { edges: RELAY_EDGE, services: &services, backends: &backends };
+        let config = render_files(&crate::support::inventory::files(texts), &[]).config().to_string();
+        config.contains(&format!(r#""interval":"{interval}""#))
+    };
+    assert!(is_asked("", "250ms"));
+    assert!(is_asked("timeouts: {response: 1s, response_unsafe: 30s}\n", "500ms"));
+}
+
 /// A real Caddy provisions every one of them, and gives back the same configuration.
 #[tokio::test]
 async fn a_real_caddy_takes_every_rendered_configuration() {
@@ -355,7 +370,7 @@ fn every_change_of_what_is_served_changes_the_digest() {
 fn the_sweep_comes_to_everybody_whatever_their_weights() {
     let backend = |number: u32| {
         let weight = if number == 5 { 9 } else { 1 };
-        format!("{{service: www, name: www-{number}, site: dijon, addr: 127.1.0.{number}, port: 80, weight: {weight}}}")
+        format!("{{service: www, name: w{number}, site: dijon, addr: 127.1.0.{number}, port: 80, weight: {weight}}}")
     };
     let backends = (1..=6).map(backend).collect::<Vec<_>>().join("\n---\n");
     let services = format!("{SERVICE}routing: {{sticky: cookie}}\n");
