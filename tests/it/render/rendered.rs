@@ -370,7 +370,7 @@ fn every_change_of_what_is_served_changes_the_digest() {
 fn the_sweep_comes_to_everybody_whatever_their_weights() {
     let backend = |number: u32| {
         let weight = if number == 5 { 9 } else { 1 };
-        format!("{{service: www, name: w{number}, site: dijon, addr: 127.1.0.{number}, port: 80, weight: {weight}}}")
+        format!("{{service: www, name: www-{number}, site: dijon, addr: 127.1.0.{number}, port: 80, weight: {weight}}}")
     };
     let backends = (1..=6).map(backend).collect::<Vec<_>>().join("\n---\n");
     let services = format!("{SERVICE}routing: {{sticky: cookie}}\n");
