@@ -79,7 +79,7 @@ pub enum ConnectionsDoc {
     /// sent, so that no request of any method is lost to it.
     Fresh,
     /// Kept connections. For busy or far backends: a request that is sent over a connection to a machine that vanished
-    /// waits for `timeouts.response`, and fails where it cannot be sent again.
+    /// waits for `timeouts.response`, or for `timeouts.response_unsafe` where it cannot be sent again, and then it fails.
     Reuse,
 }
 
