@@ -8,6 +8,7 @@ use super::json::{
     Transport, Upstream,
 };
 use super::pool::{Pool, Shares, Waiting};
+use super::server::Parts;
 use super::sweep::Sweeps;
 use crate::core::inventory::{Backend, Connections, Page, Policy, Service, Sticky, UpstreamProtocol, WhenAllDown};
 use crate::core::routing::{Effective, EffectiveService, Role, Serving};
@@ -22,19 +23,14 @@ const RETRIES_MAX: usize = 8;
 
 /// The handler of a service's route: a chain of links, or two where what may be sent again does not wait for answers as long as
 /// the rest.
-pub(super) fn handler<'e>(
-    effective: &'e EffectiveService,
-    checking: &Checking<'e>,
-    pool: &Pool,
-    sweeps: &Sweeps,
-) -> Handler<'e> {
+pub(super) fn handler<'e>(effective: &'e EffectiveService, parts: &Parts<'e>) -> Handler<'e> {
     let service = &*effective.service;
     if effective.serving == Serving::Maintenance {
         return page(&service.routing.page);
     }
-    let chain = |requests| chain_for(requests, effective, checking, pool, sweeps);
+    let chain = |requests| chain_for(requests, effective, parts);
     match Requests::of(service) {
-        [Requests::All, ..] | [] => chain(Requests::All),
+        [all] => chain(*all),
         _ => chain::split(chain(Requests::Safe), chain(Requests::Unsafe)),
     }
 }
@@ -44,13 +40,8 @@ pub(super) fn handler<'e>(
 /// First the tiers, in their order. Then, whatever is believed of them, every backend once (the sweep): when an answer says
 /// "not now" and concurrent requests share the turns of a tier, only a link of its own makes sure that each backend has been
 /// asked. Or the page, where that is wanted when all are down.
-fn chain_for<'e>(
-    requests: Requests,
-    effective: &'e EffectiveService,
-    checking: &Checking<'e>,
-    pool: &Pool,
-    sweeps: &Sweeps,
-) -> Handler<'e> {
+fn chain_for<'e>(requests: Requests, effective: &'e EffectiveService, parts: &Parts<'e>) -> Handler<'e> {
+    let Parts { checking, pool, sweeps, .. } = parts;
     let service = &*effective.service;
     let everything = pool.everything(effective);
     let is_alone = is_alone(service, &everything);

@@ -97,12 +97,10 @@ fn service_server<'e>(listeners: &[&Listener], parts: Parts<'e>) -> Server<'e> {
 }
 
 fn service_routes<'e>(parts: Parts<'e>) -> Routes<'e> {
-    let Parts { effective, overlaps, checking, pool, sweeps } = parts;
+    let Parts { effective, overlaps, checking, .. } = parts;
     let route = move |service: &'e Arc<EffectiveService>| Route {
         id: Some(route_id(&service.service.name)),
-        handle: evidence::handlers(service, &checking)
-            .chain([handler::handler(service, &checking, pool, sweeps)])
-            .collect(),
+        handle: evidence::handlers(service, &checking).chain([handler::handler(service, &parts)]).collect(),
         matchers: overlaps.matchers(&service.service).into_iter().map(Matcher::Host).collect(),
         terminal: true,
     };

@@ -118,7 +118,7 @@ pub fn step(health: &mut BackendHealth, sample: &Sample, thresholds: Thresholds)
 
 /// How many passes more than usual it takes to come up.
 fn relapse(health: &BackendHealth, at: Timestamp) -> u32 {
-    u32::from(health.verdict == Verdict::Down && health.flap.is_relapse(at)) * RELAPSE_PASSES
+    if health.verdict == Verdict::Down && health.flap.is_relapse(at) { RELAPSE_PASSES } else { 0 }
 }
 
 /// Takes note of a failure that does not count: no verdict changes, and none becomes older.
