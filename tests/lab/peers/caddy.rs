@@ -16,11 +16,12 @@ pub(crate) fn plain(world: &World, folder: &Path) -> Program {
 /// for, as Bascule has it, by a second handler.
 pub(crate) fn tuned(world: &World, folder: &Path) -> Program {
     let checks = json!({ "active": active(), "passive": { "fail_duration": "10s", "max_fails": 1 } });
+    let safe_methods = json!(["GET", "HEAD", "OPTIONS"]);
     let balancing = json!({
         "selection_policy": { "policy": "round_robin" },
         "retries": 8,
         "retry_match": [{
-            "method": ["GET", "HEAD", "OPTIONS"],
+            "method": safe_methods,
             "expression": "{http.reverse_proxy.is_transport_error} == true || \
                            {http.reverse_proxy.status_code} in [500, 502, 503, 504]",
         }],
@@ -31,8 +32,8 @@ pub(crate) fn tuned(world: &World, folder: &Path) -> Program {
         proxy["load_balancing"] = balancing.clone();
         proxy
     });
-    let is_safe = json!([{ "method": ["GET", "HEAD", "OPTIONS"] }]);
-    let routes = json!([{ "match": is_safe, "handle": [hurried], "terminal": true }, { "handle": [patient] }]);
+    let is_safe = json!({ "method": safe_methods });
+    let routes = json!([{ "match": [is_safe], "handle": [hurried], "terminal": true }, { "handle": [patient] }]);
     start(world, folder, &routes)
 }
 
